@@ -1,0 +1,1 @@
+"""Plugins: the door through which every reading enters."""

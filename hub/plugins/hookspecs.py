@@ -1,0 +1,18 @@
+"""The plugin contract on one page. Hooks are synchronous and only describe; work happens in what they return."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pluggy
+
+if TYPE_CHECKING:
+    from hub.plugins.api import Integration
+
+hookspec = pluggy.HookspecMarker("wattline")
+
+
+@hookspec
+def hub_integration() -> Integration:
+    """Describe the integration that this module brings."""
+    raise NotImplementedError
