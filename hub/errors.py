@@ -7,7 +7,7 @@ documented, searched for and matched by programs, while texts may improve.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 
 class WattlineError(Exception):
@@ -113,7 +113,7 @@ class Rejection:
     code: str
     text: str
     field: str = ""
-    quarantined: bool = field(default=False)
+    quarantined: bool = False
 
     def as_json(self) -> dict[str, object]:
         """Shape of one item in a 207 answer."""

@@ -124,7 +124,7 @@ _BEHAVIOUR_OF_QUANTITY = {
 
 
 def known_series(key: str, *, unit: str | None = None, kind: str | None = None) -> SeriesInfo:
-    """What a pushed key means: ``energy_import`` is a kWh counter, ``power_l1`` a W gauge, others plain gauges.
+    """What a pushed key means: ``energy_import`` is a kWh counter, ``power_l1`` a W gauge, others gauges.
 
     Args:
         key: series key as :func:`hub.model.names.series_key` gives it.

@@ -33,7 +33,7 @@ def epoch_ms(stamp: object, *, where: str = "ts") -> int:
         raise Refused("WL-ING-032", "time is out of every range", where=where)
     size = abs(stamp)
     if size < _S_BELOW:
-        return int(stamp * 1000) if isinstance(stamp, int) else int(round(stamp * 1000))
+        return round(stamp * 1000)
     if size < _MS_BELOW:
         return int(stamp)
     if size < _US_BELOW:

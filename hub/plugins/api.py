@@ -1,12 +1,12 @@
 """All that an integration may import from the hub.
 
 An integration describes itself in one hook (:func:`hub.plugins.hookspecs.hub_integration` returns an
-:class:`Integration`). ``connect(options)`` is an async context manager that yields a :class:`Source`; it works,
-or it raises :class:`CannotConnect` (the hub retries with back-off) or :class:`InvalidAuth` (the hub waits for
-new configuration). The hub owns retry, logging and availability; the source owns the wire.
+:class:`Integration`). ``connect(options)`` is an async context manager that yields a :class:`Source`; it
+works, or it raises :class:`CannotConnect` (the hub retries with back-off) or :class:`InvalidAuth` (the hub
+waits for new configuration). The hub owns retry, logging and availability; the source owns the wire.
 
-A source turns what it hears into a :class:`ReadingBatch` and awaits :meth:`Intake.store`, which returns *after*
-the rows are committed and fsynced. Only then does the source acknowledge to its device.
+A source turns what it hears into a :class:`ReadingBatch` and awaits :meth:`Intake.store`, which returns
+*after* the rows are committed and fsynced. Only then does the source acknowledge to its device.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from hub.model.times import epoch_ms, iso_ms
 from hub.model.units import Quantity, conversion, quantity_of_unit
 
 API_VERSION = 1
-"""Raised when this module changes in a way that breaks integrations; a manifest names the one it was made for."""
+"""Raised when a change here breaks integrations; a manifest names the version it was made for."""
 
 hookimpl = pluggy.HookimplMarker("wattline")
 
@@ -89,7 +89,7 @@ class Intake(Protocol):
             sample: a short raw example that helps a person to recognise a found device.
 
         Returns:
-            A handle per series, ``None`` for each that waits in the inbox or is ignored: store nothing for it.
+            A handle per series, ``None`` for each that waits in the inbox or is ignored: store nothing.
 
         Raises:
             Refused: a unit that does not fit, or a series that exists with another quantity.
@@ -172,7 +172,6 @@ class Integration:
     """What one integration is.
 
     ``always`` integrations (push formats) run without an entry in the configuration, with default options.
-    ``interval_s`` of a polled one lets the hub know how long silence is normal.
     """
 
     domain: str

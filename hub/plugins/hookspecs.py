@@ -1,4 +1,4 @@
-"""The plugin contract on one page. Hooks are synchronous and only describe; work happens in what they return."""
+"""The plugin contract on one page: hooks are synchronous and only describe."""
 
 from __future__ import annotations
 
