@@ -1,0 +1,1 @@
+"""How work runs: actors on one asyncio loop, their supervisor, clocks, jobs and the loop watchdog."""
