@@ -79,7 +79,7 @@ class Ref(pykka.ActorRef[Any]):
         self.actor_class = type(actor)
         self.actor_urn = actor.actor_urn
         self.actor_stopped = actor.actor_stopped
-        actor.actor_inbox = self.inbox
+        actor.actor_inbox = self.actor_inbox
 
     def stand(self, standing: Standing) -> None:
         """Note what the actor is doing now and tell its supervisor."""

@@ -356,8 +356,8 @@ class Supervisor:
         text = _one_line(error)
         if quarantined:
             LOGGER.error("%s is quarantined until it is resumed: %s", child.name, text)
-        elif child.logged != text:  # a server that is away for hours is worth one line
-            child.logged = text
+        elif child.logged != type(error).__name__:  # a server that is away for hours is worth one line
+            child.logged = type(error).__name__
             LOGGER.warning("%s will be restarted: %s", child.name, text)
         self._emit(
             ActorFailed(child.name, text, stack, len(child.recent), quarantined, child.last_failure_ms)
