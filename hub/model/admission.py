@@ -1,7 +1,7 @@
 """Which readings of a commit are taken, at what time, and which of them are surely new: pure columns.
 
-The frontier is the newest stored time per series. A reading beyond it is *fresh*: no row of its key can exist,
-so the writer need not look. Everything else is stored too, but by way of a look-up. The frontier may run
+The frontier is the newest stored time per series. A reading beyond it is *fresh*: no row of its key can be
+there, so the writer need not look. Everything else is stored too, but by way of a look-up. The frontier may run
 ahead of the store (a commit that failed), never behind it; ahead costs a look-up, behind would cost a row.
 """
 
@@ -95,7 +95,9 @@ def admit(
     good = _check_times(good, timed, ts_ms, arrival_ms, imported, limits, refused)
     if refused:
         row = np.flatnonzero(good)
-        series, ts_ms, values, arrival_ms, timed = (c[row] for c in (series, ts_ms, values, arrival_ms, timed))
+        series, ts_ms, values, arrival_ms, timed = (
+            c[row] for c in (series, ts_ms, values, arrival_ms, timed)
+        )
     else:
         row = np.arange(len(series))
     if not timed.all():
@@ -122,7 +124,11 @@ def _check_times(
     for mask, code, text in (
         (unset, "WL-ING-033", "time lies before the year 2000: the device's clock is not set"),
         (behind, "WL-ING-034", f"time lies more than {limits.past_limit_ms // 86_400_000} days behind"),
-        (ahead, "WL-ING-035", f"time lies more than {limits.ahead_ms // 60_000} min ahead of the hub's clock"),
+        (
+            ahead,
+            "WL-ING-035",
+            f"time lies more than {limits.ahead_ms // 60_000} min ahead of the hub's clock",
+        ),
     ):
         if mask.any():
             refused += [Refusal(int(row), code, text, True) for row in np.flatnonzero(mask & good)]
@@ -171,9 +177,7 @@ def _running_max_by_group(values: NDArray[np.int64], first: NDArray[np.intp]) ->
     return lifted - group * span
 
 
-def _fresh(
-    frontier: Frontier, series: NDArray[np.int32], ts_ms: NDArray[np.int64]
-) -> NDArray[np.bool_]:
+def _fresh(frontier: Frontier, series: NDArray[np.int32], ts_ms: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Rows beyond the frontier whose key appears for the first time in these columns."""
     fresh = ts_ms > frontier.last_ms[series]
     if len(series) > 1:
