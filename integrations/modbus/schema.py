@@ -1,0 +1,144 @@
+"""What a user may write for a Modbus device."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import voluptuous as vol
+
+from hub.plugins.api import Behaviour, Direction, Quantity, Role, WattlineError, device_id, series_key
+from integrations.modbus.decode import DECODES, word_count
+from integrations.modbus.registers import MAX_BLOCK, template_names
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|min|h)?", re.ASCII)
+_SECONDS = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0}
+
+
+def duration_s(value: object) -> float:
+    """``10``, ``0.5``, ``"5s"``, ``"500ms"``, ``"1min"`` → seconds."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    found = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
+    if found is None:
+        raise vol.Invalid('expected seconds, or text such as "5s", "500ms" or "1min"')
+    return float(found[1]) * _SECONDS[found[2] or "s"]
+
+
+def whole(value: object) -> int:
+    """A whole number, or its text in decimal or hexadecimal (``0x34``)."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if isinstance(value, str) and re.fullmatch(r"-?\d{1,20}|0[xX][0-9a-fA-F]{1,16}", value, re.ASCII):
+        return int(value, 0) if value[:2].lower() == "0x" else int(value)
+    raise vol.Invalid("expected a whole number such as 52 or 0x34")
+
+
+def host_name(value: object) -> str:
+    """A host name or address without scheme, port or path."""
+    if isinstance(value, str) and re.fullmatch(r"[A-Za-z0-9._:\[\]%-]{1,253}", value, re.ASCII):
+        return value.strip("[]")
+    raise vol.Invalid("expected a host name or an IP address, without port or path")
+
+
+def known_template(value: object) -> str:
+    """The name of a register map that comes with the integration."""
+    names = template_names()
+    if isinstance(value, str) and value in names:
+        return value
+    raise vol.Invalid(f"no such template; one of {', '.join(names)}, or list registers yourself")
+
+
+def named(value: object) -> str:
+    """A device name that an id can be made of."""
+    try:
+        device_id(value if isinstance(value, str) else "")
+    except WattlineError as error:
+        raise vol.Invalid(error.message) from error
+    return str(value)
+
+
+def keyed(value: object) -> str:
+    """A series key, as it will stand in ids."""
+    try:
+        key = series_key(value if isinstance(value, str) else "")
+    except WattlineError as error:
+        raise vol.Invalid(error.message) from error
+    if key != value:
+        raise vol.Invalid(f"expected a key of a-z, 0-9 and _, such as {key}")
+    return key
+
+
+class RegisterSchema(vol.Schema):
+    """One register; what depends on two keys is checked here."""
+
+    def __call__(self, data: Any) -> Any:
+        entry: dict[str, Any] = super().__call__(data)  # type: ignore[no-untyped-call]  # voluptuous
+        if entry["address"] + word_count(entry["decode"]) > 65536:
+            raise vol.Invalid("the value ends behind register 65535", path=["address"])
+        return entry
+
+
+REGISTER = RegisterSchema(
+    {
+        vol.Required("key"): keyed,
+        vol.Required("address"): vol.All(whole, vol.Range(min=0, max=65535)),
+        vol.Optional("type", default="holding"): vol.In(["input", "holding"]),
+        vol.Optional("decode", default="uint16"): vol.In(list(DECODES)),
+        vol.Optional("scale", default=1.0): vol.All(
+            vol.Any(float, int), vol.Coerce(float), vol.Range(min=-1e9, max=1e9)
+        ),
+        vol.Optional("unit"): str,
+        vol.Optional("quantity"): vol.In([one.value for one in Quantity]),
+        vol.Optional("behaviour"): vol.In([one.value for one in Behaviour]),
+        vol.Optional("direction"): vol.In([one.value for one in Direction]),
+        vol.Optional("sentinel"): vol.Any("auto", [whole], whole),
+    }
+)
+
+
+class EntrySchema(vol.Schema):
+    """The whole entry; what depends on several keys is checked here."""
+
+    def __call__(self, data: Any) -> Any:
+        entry: dict[str, Any] = super().__call__(data)  # type: ignore[no-untyped-call]  # voluptuous
+        if ("template" in entry) == ("registers" in entry):
+            raise vol.Invalid("give either a template or registers", path=["template"])
+        if "registers" in entry:
+            _check_keys_differ(entry["registers"])
+        return entry
+
+
+def _check_keys_differ(registers: list[Mapping[str, Any]]) -> None:
+    seen: set[str] = set()
+    for index, register in enumerate(registers):
+        if register["key"] in seen:
+            raise vol.Invalid(f"key {register['key']} stands twice", path=["registers", index, "key"])
+        seen.add(register["key"])
+
+
+SCHEMA = EntrySchema(
+    {
+        vol.Required("host"): host_name,
+        vol.Optional("port", default=502): vol.All(whole, vol.Range(min=1, max=65535)),
+        vol.Optional("unit"): vol.All(whole, vol.Range(min=0, max=255)),
+        vol.Optional("template"): known_template,
+        vol.Optional("registers"): vol.All([REGISTER], vol.Length(min=1, max=500)),
+        vol.Optional("id"): named,
+        vol.Optional("name"): named,
+        vol.Optional("role"): vol.In([role.value for role in Role]),
+        vol.Optional("area"): str,
+        vol.Optional("interval", default=10.0): vol.All(duration_s, vol.Range(min=0.1, max=86400)),
+        vol.Optional("timeout", default=3.0): vol.All(duration_s, vol.Range(min=0.05, max=60)),
+        vol.Optional("connect_delay"): vol.All(duration_s, vol.Range(min=0, max=30)),
+        vol.Optional("framer", default="tcp"): vol.In(["tcp", "rtu_over_tcp"]),
+        vol.Optional("word_order"): vol.In(["big", "little"]),
+        vol.Optional("max_block"): vol.All(whole, vol.Range(min=1, max=MAX_BLOCK)),
+        vol.Optional("max_gap"): vol.All(whole, vol.Range(min=0, max=MAX_BLOCK - 1)),
+        vol.Optional("reversed", default=False): bool,
+    }
+)
+"""``reversed`` is for a meter that sees its energy from the other side, such as the two-way meter of a solar
+plant wired as a consumer: powers and currents change their sign, import and export change places. Without
+``unit`` the template's unit is taken, else 1."""
