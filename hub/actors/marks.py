@@ -11,11 +11,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from hub.storage.batches import Mark
+
 SLOT_MS = 900_000
 CAUSE = "readings"
-
-Mark = tuple[int, int, int, str]
-"""series number, start_ms, end_ms, cause: a row of ``dirty_ranges``."""
 
 
 class MarkBook:
@@ -54,7 +53,7 @@ class MarkBook:
             return []
         pairs = np.unique(np.stack([series[~known].astype(np.int64), slots[~known]]), axis=1)
         return [
-            (number, slot * SLOT_MS, (slot + 1) * SLOT_MS, CAUSE)
+            Mark(number, slot * SLOT_MS, (slot + 1) * SLOT_MS, CAUSE)
             for number, slot in zip(pairs[0].tolist(), pairs[1].tolist(), strict=True)
             if self._touch(number, slot, seq)
         ]

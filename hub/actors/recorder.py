@@ -214,6 +214,7 @@ class RecorderActor(AsyncActor):
         marks = self._marks.needed(admitted.series, admitted.ts_ms, seq)
         quarantine = self._quarantine[:QUARANTINE_PER_COMMIT] + self._quarantined(waiting, admitted)
         rows = AppendRows(
+            waiting[0].batch.arrival_ms if waiting else self._clock.now_ms(),
             admitted.series,
             admitted.ts_ms,
             admitted.values,
@@ -222,7 +223,6 @@ class RecorderActor(AsyncActor):
             marks=marks,
             quarantine=quarantine,
             sources=_source_of_rows(waiting, admitted),
-            arrival_ms=waiting[0].batch.arrival_ms if waiting else self._clock.now_ms(),
         )
         try:
             outcome = await self._append(rows)
@@ -335,6 +335,9 @@ class RecorderActor(AsyncActor):
             QuarantineRow(
                 source=source,
                 arrival_ms=arrival_ms,
+                series=None,
+                ts_ms=None,
+                value=None,
                 code=one.code,
                 text=one.text,
                 field=one.field,

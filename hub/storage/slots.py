@@ -1,0 +1,361 @@
+"""Derived rows: 15-minute slots and local days of every series, in rows and, for closed periods, in blocks.
+
+``energy_metrics`` rows are the truth where they exist; blocks hold what :func:`compact` moved out of them: slots
+by UTC month, days by UTC year. A late correction of a closed month writes rows again, they lie over the block,
+and the next compaction merges them. Readers see one table: :func:`read`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import numpy as np
+import sqlalchemy as sa
+from numpy.typing import NDArray
+
+from hub.energy.slots import SlotColumns
+from hub.storage import metric_codec, tables
+from hub.storage.metric_codec import FAMILIES
+
+SLOT: Final = "15m"
+DAY: Final = "1d"
+_NAMES: Final = tuple(column.name for column in fields(SlotColumns))
+_ROW_CHUNK: Final = 500
+
+_UPSERT = sa.text(
+    "INSERT INTO energy_metrics (series, resolution, start_ms, end_ms, delta, count, mean, min, max, last,"
+    " measured_ms, late_ms, estimated_ms, suspect_ms, flags, revision, zone, zone_version)"
+    " VALUES (:series, :resolution, :start_ms, :end_ms, :delta, :count, :mean, :min, :max, :last,"
+    " :measured_ms, :late_ms, :estimated_ms, :suspect_ms, :flags, :revision, :zone, :zone_version)"
+    " ON CONFLICT (series, resolution, start_ms) DO UPDATE SET end_ms = excluded.end_ms, delta = excluded.delta,"
+    " count = excluded.count, mean = excluded.mean, min = excluded.min, max = excluded.max,"
+    " last = excluded.last, measured_ms = excluded.measured_ms, late_ms = excluded.late_ms,"
+    " estimated_ms = excluded.estimated_ms, suspect_ms = excluded.suspect_ms, flags = excluded.flags,"
+    " revision = excluded.revision, zone = excluded.zone, zone_version = excluded.zone_version"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class MetricRows:
+    """Rows of one resolution to write: ``series`` and ``end_ms`` stand beside the columns of the slots.
+
+    ``zone`` and ``zone_version`` belong to days, which a change of either makes wrong.
+    """
+
+    resolution: str
+    series: NDArray[np.int32]
+    end_ms: NDArray[np.int64]
+    columns: SlotColumns
+    revision: int
+    zone: str | None = None
+    zone_version: str | None = None
+
+    def __len__(self) -> int:
+        return len(self.series)
+
+
+def write_rows(conn: sa.Connection, rows: MetricRows) -> None:
+    """Insert rows or replace those of the same key."""
+    if not len(rows):
+        return
+    plain = {name: getattr(rows.columns, name).tolist() for name in _NAMES}
+    values = [
+        {
+            "series": series,
+            "resolution": rows.resolution,
+            "end_ms": end_ms,
+            "start_ms": plain["start_ms"][at],
+            "delta": plain["delta"][at] if plain["has_delta"][at] else None,
+            "mean": _known(plain["mean"][at]),
+            "min": _known(plain["min"][at]),
+            "max": _known(plain["max"][at]),
+            "last": _known(plain["last"][at]),
+            "revision": rows.revision,
+            "zone": rows.zone,
+            "zone_version": rows.zone_version,
+            **{name: plain[name][at] for name in FAMILIES["quality"]},
+        }
+        for at, (series, end_ms) in enumerate(zip(rows.series.tolist(), rows.end_ms.tolist(), strict=True))
+    ]
+    for first in range(0, len(values), _ROW_CHUNK):
+        conn.execute(_UPSERT, values[first : first + _ROW_CHUNK])
+
+
+def delete_rows(conn: sa.Connection, series: int, resolution: str, start_ms: int, end_ms: int) -> None:
+    """Take away derived rows that start in ``[start_ms, end_ms)``, in blocks too."""
+    table = tables.energy_metrics
+    conn.execute(
+        sa.delete(table).where(
+            table.c.series == series,
+            table.c.resolution == resolution,
+            table.c.start_ms >= start_ms,
+            table.c.start_ms < end_ms,
+        )
+    )
+    for period_ms in _periods_with_blocks(conn, series, resolution, start_ms, end_ms):
+        kept = _block_columns(conn, series, resolution, period_ms)
+        outside = (kept.start_ms < start_ms) | (kept.start_ms >= end_ms)
+        if not outside.all():
+            write_block(conn, series, resolution, period_ms, kept.take(outside), revision=0)
+
+
+def read(
+    conn: sa.Connection,
+    series: Sequence[int],
+    resolution: str,
+    start_ms: int,
+    end_ms: int,
+    families: Iterable[str] = ("delta", "quality", "gauge"),
+) -> dict[int, SlotColumns]:
+    """Derived rows that start in ``[start_ms, end_ms)``, per series in time order.
+
+    Columns of families that were not asked for are zero or NaN. A series without rows has an empty entry.
+    """
+    families = tuple(families)
+    parts: dict[int, list[dict[str, NDArray[Any]]]] = {number: [] for number in series}
+    for number, columns in _from_blocks(conn, series, resolution, start_ms, end_ms, families):
+        parts[number].append(columns)
+    over = _from_rows(conn, series, resolution, start_ms, end_ms, families)
+    return {number: _overlaid(parts[number], over.get(number), families) for number in series}
+
+
+def write_block(
+    conn: sa.Connection, series: int, resolution: str, period_ms: int, columns: SlotColumns, *, revision: int
+) -> None:
+    """Replace the block of a period; no rows take it away."""
+    table = tables.metric_blocks
+    names = [f"{resolution}.{family}" for family in FAMILIES]
+    conn.execute(
+        sa.delete(table).where(
+            table.c.series == series, table.c.resolution.in_(names), table.c.period_ms == period_ms
+        )
+    )
+    if not len(columns):
+        return
+    plain = {name: getattr(columns, name) for name in _NAMES}
+    conn.execute(
+        sa.insert(table),
+        [
+            {
+                "series": series,
+                "resolution": f"{resolution}.{family}",
+                "period_ms": period_ms,
+                "count": len(columns),
+                "codec": metric_codec.CODEC,
+                "revision": revision,
+                "data": metric_codec.encode(family, columns.start_ms, plain),
+            }
+            for family in FAMILIES
+            if family != "gauge" or not np.isnan(columns.last).all()
+        ],
+    )
+
+
+def compact(conn: sa.Connection, series: int, resolution: str, period_ms: int) -> int:
+    """Move the rows of a closed period into its block, over what the block holds; returns how many moved."""
+    end_ms = period_end(resolution, period_ms)
+    over = _from_rows(conn, [series], resolution, period_ms, end_ms, tuple(FAMILIES)).get(series)
+    if over is None:
+        return 0
+    block = _block_columns(conn, series, resolution, period_ms)
+    merged = _overlaid([_plain(block)] if len(block) else [], over, tuple(FAMILIES))
+    write_block(conn, series, resolution, period_ms, merged, revision=0)
+    table = tables.energy_metrics
+    conn.execute(
+        sa.delete(table).where(
+            table.c.series == series,
+            table.c.resolution == resolution,
+            table.c.start_ms >= period_ms,
+            table.c.start_ms < end_ms,
+        )
+    )
+    return len(over["start_ms"])
+
+
+def periods_to_compact(
+    conn: sa.Connection, resolution: str, before_ms: int, limit: int = 500
+) -> list[tuple[int, int]]:
+    """``(series, period_ms)`` of closed periods that still have rows, oldest first."""
+    table = tables.energy_metrics
+    oldest = conn.execute(
+        sa.select(table.c.series, sa.func.min(table.c.start_ms))
+        .where(table.c.resolution == resolution, table.c.start_ms < before_ms)
+        .group_by(table.c.series)
+        .limit(limit)
+    )
+    return [(number, period_of(resolution, start_ms)) for number, start_ms in oldest]
+
+
+def period_of(resolution: str, start_ms: int) -> int:
+    """Beginning of the block that holds a row: the UTC month of a slot, the UTC year of a day."""
+    moment = datetime.fromtimestamp(start_ms // 1000, UTC)
+    month = moment.month if resolution == SLOT else 1
+    return int(datetime(moment.year, month, 1, tzinfo=UTC).timestamp()) * 1000
+
+
+def period_end(resolution: str, period_ms: int) -> int:
+    """End of a block's period, exclusive."""
+    moment = datetime.fromtimestamp(period_ms // 1000, UTC)
+    whole_year = resolution == DAY or moment.month == 12
+    after = datetime(moment.year + whole_year, 1 if whole_year else moment.month + 1, 1, tzinfo=UTC)
+    return int(after.timestamp()) * 1000
+
+
+def _from_blocks(
+    conn: sa.Connection,
+    series: Sequence[int],
+    resolution: str,
+    start_ms: int,
+    end_ms: int,
+    families: Sequence[str],
+) -> Iterable[tuple[int, dict[str, NDArray[Any]]]]:
+    """Columns of each block in the range, cut to it; families of one block joined."""
+    table = tables.metric_blocks
+    found: dict[tuple[int, int], dict[str, NDArray[Any]]] = {}
+    for family in families:
+        query = (
+            sa.select(table.c.series, table.c.period_ms, table.c.data)
+            .where(
+                table.c.series.in_(series),
+                table.c.resolution == f"{resolution}.{family}",
+                table.c.period_ms >= period_of(resolution, start_ms),
+                table.c.period_ms < end_ms,
+            )
+            .order_by(table.c.series, table.c.period_ms)
+        )
+        for number, period_ms, data in conn.execute(query):
+            found.setdefault((number, period_ms), {}).update(metric_codec.decode(family, data))
+    for (number, _), columns in sorted(found.items()):
+        starts = columns["start_ms"]
+        low, high = np.searchsorted(starts, [start_ms, end_ms]).tolist()
+        if (low, high) != (0, len(starts)):
+            columns = {name: column[low:high] for name, column in columns.items()}
+        yield number, columns
+
+
+def _from_rows(
+    conn: sa.Connection,
+    series: Sequence[int],
+    resolution: str,
+    start_ms: int,
+    end_ms: int,
+    families: Sequence[str],
+) -> dict[int, dict[str, NDArray[Any]]]:
+    """Rows of ``energy_metrics`` as columns per series."""
+    table = tables.energy_metrics
+    names = [name for family in families for name in FAMILIES[family] if name != "has_delta"]
+    query = (
+        sa.select(table.c.series, table.c.start_ms, *(table.c[name] for name in names))
+        .where(
+            table.c.series.in_(series),
+            table.c.resolution == resolution,
+            table.c.start_ms >= start_ms,
+            table.c.start_ms < end_ms,
+        )
+        .order_by(table.c.series, table.c.start_ms)
+    )
+    rows = conn.execute(query).fetchall()
+    if not rows:
+        return {}
+    plain = list(zip(*rows, strict=True))
+    columns: dict[str, NDArray[Any]] = {"start_ms": np.array(plain[1], np.int64)}
+    for name, column in zip(names, plain[2:], strict=True):
+        columns.update(_typed(name, column))
+    numbers = np.array(plain[0], np.int64)
+    borders = np.flatnonzero(np.r_[True, numbers[1:] != numbers[:-1]]).tolist()
+    return {
+        int(numbers[low]): {name: column[low:high] for name, column in columns.items()}
+        for low, high in zip(borders, [*borders[1:], len(numbers)], strict=True)
+    }
+
+
+def _typed(name: str, column: Sequence[Any]) -> dict[str, NDArray[Any]]:
+    if name == "delta":
+        known = np.array([value is not None for value in column], np.bool_)
+        return {
+            "delta": np.array([value or 0 for value in column], np.int64),
+            "has_delta": known,
+        }
+    if name in FAMILIES["gauge"]:
+        return {name: np.array([np.nan if value is None else value for value in column], np.float64)}
+    return {name: np.array(column, np.int32 if max(column) < 2**31 else np.int64)}
+
+
+def _overlaid(
+    parts: list[dict[str, NDArray[Any]]], over: dict[str, NDArray[Any]] | None, families: Sequence[str]
+) -> SlotColumns:
+    """Blocks one after the other, rows over them."""
+    if over is not None:
+        starts = over["start_ms"]
+        under = [_without(part, starts) for part in parts]
+        parts = [part for part in (*under, over) if len(part["start_ms"])]
+    if not parts:
+        return SlotColumns.empty()
+    filled = [_filled(part) for part in parts]
+    columns = {
+        name: filled[0][name] if len(filled) == 1 else np.concatenate([part[name] for part in filled])
+        for name in _NAMES
+    }
+    if over is not None and len(parts) > 1:
+        order = np.argsort(columns["start_ms"], kind="stable")
+        columns = {name: column[order] for name, column in columns.items()}
+    return SlotColumns(**columns)
+
+
+def _without(part: dict[str, NDArray[Any]], starts: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
+    if not len(part["start_ms"]) or part["start_ms"][-1] < starts[0]:
+        return part
+    kept = ~np.isin(part["start_ms"], starts)
+    return {name: column[kept] for name, column in part.items()}
+
+
+_DTYPES: Final = {
+    "delta": np.int64, "has_delta": np.bool_, "mean": np.float64, "min": np.float64, "max": np.float64,
+    "last": np.float64,
+}  # fmt: skip
+
+
+def _filled(part: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """All columns of a slot, those not read as zero or NaN."""
+    rows = len(part["start_ms"])
+    whole = dict(part)
+    for name in _NAMES:
+        if name in whole:
+            continue
+        if name in FAMILIES["gauge"]:
+            whole[name] = np.broadcast_to(np.float64("nan"), rows)
+        else:
+            whole[name] = np.broadcast_to(_DTYPES.get(name, np.int32)(0), rows)
+    return whole
+
+
+def _plain(columns: SlotColumns) -> dict[str, NDArray[Any]]:
+    return {name: getattr(columns, name) for name in _NAMES}
+
+
+def _block_columns(conn: sa.Connection, series: int, resolution: str, period_ms: int) -> SlotColumns:
+    end_ms = period_end(resolution, period_ms)
+    found = list(_from_blocks(conn, [series], resolution, period_ms, end_ms, tuple(FAMILIES)))
+    return _overlaid([columns for _, columns in found], None, tuple(FAMILIES))
+
+
+def _periods_with_blocks(
+    conn: sa.Connection, series: int, resolution: str, start_ms: int, end_ms: int
+) -> list[int]:
+    table = tables.metric_blocks
+    found = conn.execute(
+        sa.select(table.c.period_ms).where(
+            table.c.series == series,
+            table.c.resolution == f"{resolution}.quality",
+            table.c.period_ms >= period_of(resolution, start_ms),
+            table.c.period_ms < end_ms,
+        )
+    )
+    return [period_ms for (period_ms,) in found]
+
+
+def _known(value: float) -> float | None:
+    return None if value != value else value
