@@ -205,6 +205,8 @@ class AsyncActor(pykka.Actor):
         left = MESSAGES_PER_SLICE
         while not stopped():
             if inbox.empty():
+                if inbox.closed:  # given up while it ignored its cancellation
+                    return
                 await inbox.wait()
                 slice_end_s = perf_counter() + SLICE_S
                 left = MESSAGES_PER_SLICE

@@ -202,6 +202,9 @@ class Inbox:
         with self._lock:
             self._closed = reason
             senders, self._senders = self._senders, deque()
+            waiter, self._waiter = self._waiter, None
+        if waiter is not None:
+            _release(waiter)
         for _, room in senders:
             if not room.done():
                 room.set_exception(reason())

@@ -126,6 +126,7 @@ class Supervisor:
         backoff_cap_s: longest wait before a restart.
         heartbeat_s: how often the inboxes are looked at.
         stuck_after_s: an actor that has work and finishes nothing for this long is reported.
+        cancel_grace_s: how long a cancelled actor may take to end before it is given up.
         rng: chance for the jitter of the back-off.
     """
 
@@ -140,6 +141,7 @@ class Supervisor:
         backoff_cap_s: float = 30.0,
         heartbeat_s: float = 5.0,
         stuck_after_s: float = 30.0,
+        cancel_grace_s: float = 1.0,
         rng: random.Random | None = None,
     ) -> None:
         self._clock = clock or SystemClock()
@@ -150,6 +152,7 @@ class Supervisor:
         self._backoff_cap_s = backoff_cap_s
         self._heartbeat_s = heartbeat_s
         self._stuck_after_s = stuck_after_s
+        self._cancel_grace_s = cancel_grace_s
         self._rng = rng or random.Random()
         self._children: dict[str, _Child] = {}
         self._heart: asyncio.Task[None] | None = None
@@ -216,7 +219,10 @@ class Supervisor:
         Raises:
             NotFound: ``WL-RUN-011``, no actor of this name.
         """
-        self._child(name).resumed.set()
+        child = self._child(name)
+        if child.ref.standing == "quarantined":
+            child.ref.stand("starting")
+            child.resumed.set()
 
     def restart(self, name: str) -> None:
         """Cancel the actor as it runs, however stuck, and start a new one; its waiting messages stay.
@@ -239,7 +245,7 @@ class Supervisor:
             NotFound: ``WL-RUN-011``, no actor of this name.
         """
         child = self._child(name)
-        clean = await stop_task(child.ref, timeout_s)
+        clean = await stop_task(child.ref, timeout_s, grace_s=self._cancel_grace_s)
         if child.keeper is not None and child.keeper is not asyncio.current_task():
             child.keeper.cancel()
             await asyncio.wait({child.keeper})
