@@ -23,6 +23,7 @@ import logging
 import traceback
 from collections.abc import Callable
 from contextvars import ContextVar
+from functools import partial
 from time import perf_counter
 from types import CoroutineType
 from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias
@@ -89,6 +90,16 @@ class _DeferredFailed(NamedTuple):
     error: BaseException
 
 
+class _Promise:
+    """An answer that follows later. Several may wait for one result: all rows of one commit."""
+
+    __slots__ = ("reply", "result")
+
+    def __init__(self, result: asyncio.Future[Any], reply: AsyncFuture | None) -> None:
+        self.result = result
+        self.reply = reply
+
+
 class AsyncActor(pykka.Actor):
     """Base of all actors. Override ``on_receive`` (plain or ``async``), ``setup`` and ``teardown``.
 
@@ -114,7 +125,7 @@ class AsyncActor(pykka.Actor):
         self._ref.inbox.limit = self.inbox_limit
         self._ref.inbox.live_limit = self.live_limit
         self._actor_ref = self._ref
-        self._deferred: dict[asyncio.Future[Any], AsyncFuture | None] = {}
+        self._promises: set[_Promise] = set()
         self._cleanups: list[Callable[[], object]] = []
         self._current: Any = None
         self.handled = 0
@@ -264,20 +275,20 @@ class AsyncActor(pykka.Actor):
         _reply_error(reply, error)
 
     def _promise(self, result: asyncio.Future[Any], reply: AsyncFuture | None) -> None:
-        self._deferred[result] = reply
-        result.add_done_callback(self._keep_promise)
+        promise = _Promise(result, reply)
+        self._promises.add(promise)
+        result.add_done_callback(partial(self._keep_promise, promise))
 
-    def _keep_promise(self, result: asyncio.Future[Any]) -> None:
-        if result not in self._deferred:
-            if not result.cancelled():
-                result.exception()  # the actor has ended and its asker was told so; nobody else will look
-            return
-        reply = self._deferred.pop(result)
+    def _keep_promise(self, promise: _Promise, result: asyncio.Future[Any]) -> None:
         error: BaseException | None
         if result.cancelled():
             error = RetryLater("WL-RUN-005", "the work was cancelled", where=self._ref.name)
         else:
             error = result.exception()
+        if promise not in self._promises:
+            return  # the actor has ended and the asker was told so
+        self._promises.remove(promise)
+        reply = promise.reply
         if reply is not None:
             _reply_error(reply, error) if error is not None else reply.set(result.result())
         elif error is not None and not self.actor_stopped.is_set():
@@ -314,9 +325,9 @@ class AsyncActor(pykka.Actor):
         while self._cleanups:
             self._run_cleanup(self._cleanups.pop())
         await asyncio.sleep(0)  # let results that teardown resolved reach their askers
-        promised, self._deferred = self._deferred, {}
-        for reply in promised.values():
-            _reply_error(reply, unavailable(self._ref))
+        promises, self._promises = self._promises, set()
+        for promise in promises:
+            _reply_error(promise.reply, unavailable(self._ref))
         if not self._ref.supervised:
             self._actor_loop_teardown()
         serve_no_more(task)
@@ -352,7 +363,9 @@ def close_inbox(ref: Ref) -> None:
 
 def new_ref(name: str) -> Ref:
     """An address without an actor yet; messages sent to it wait."""
-    return Ref(name, Inbox(name, unlimited=_UNLIMITED))
+    ref = Ref(name, Inbox(name, unlimited=_UNLIMITED))
+    ref.actor_class = AsyncActor
+    return ref
 
 
 def launch(actor: AsyncActor) -> None:

@@ -8,6 +8,7 @@ and refuses it at once.
 from __future__ import annotations
 
 import asyncio
+import threading
 import weakref
 from collections.abc import Awaitable, Callable
 from typing import Any, Generic, Literal, TypeVar, cast
@@ -57,6 +58,8 @@ class Ref(pykka.ActorRef[Any]):
         self.inbox = inbox
         self.actor_inbox = cast(Any, inbox)  # our envelopes are pykka's, seen through a protocol
         self.actor_urn = f"actor:{name}"
+        self.actor_stopped = threading.Event()
+        self._actor_weakref = cast(Any, lambda: None)  # no actor yet
         self.task: asyncio.Task[None] | None = None
         self.stopper: Callable[[float], Awaitable[bool]] | None = None
         self.standing: Standing = "starting"
@@ -181,10 +184,21 @@ async def stop(ref: Ref, *, timeout_s: float = 5.0) -> bool:
 
 
 async def stop_task(ref: Ref, timeout_s: float, *, grace_s: float = 1.0) -> bool:
-    """Stop the running actor behind ``ref``: ask, wait, cancel, wait a little, then give it up."""
+    """Stop the running actor behind ``ref``: ask, wait, cancel, wait a little, then give it up.
+
+    Raises:
+        Bug: ``WL-RUN-012``, an actor would wait for its own end.
+    """
     task = ref.task
     if task is None or task.done():
         return True
+    if task is asyncio.current_task():
+        raise Bug(
+            "WL-RUN-012",
+            "an actor cannot wait for its own end",
+            where=ref.name,
+            hint="call self.stop() and return",
+        )
     if ref.is_alive():
         ref.tell(pykka.messages._ActorStop())
     await asyncio.wait({task}, timeout=timeout_s)

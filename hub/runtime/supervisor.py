@@ -43,7 +43,10 @@ class ActorFailed:
 
 @dataclass(frozen=True, slots=True)
 class ActorStuck:
-    """Messages wait and the actor has finished none for ``waited_s`` seconds; it works on ``current``."""
+    """Messages wait and the actor has finished none for ``waited_s`` seconds.
+
+    ``current`` is the class of the message it works on, or ``starting`` while it is in ``setup``.
+    """
 
     name: str
     waited_s: float
@@ -103,6 +106,7 @@ class _Child:
     seen_at_s: float = 0.0
     stuck_s: float = 0.0
     restart_asked: bool = False
+    stop_asked: bool = False
     last_failure_s: float | None = None
     logged: str = ""
     resumed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -245,6 +249,7 @@ class Supervisor:
             NotFound: ``WL-RUN-011``, no actor of this name.
         """
         child = self._child(name)
+        child.stop_asked = child.ref.task is not asyncio.current_task()
         clean = await stop_task(child.ref, timeout_s, grace_s=self._cancel_grace_s)
         if child.keeper is not None and child.keeper is not asyncio.current_task():
             child.keeper.cancel()
@@ -312,7 +317,7 @@ class Supervisor:
         while True:
             child.ref.stand("starting")
             error, stack, phase = await self._one_life(child)
-            if error is None:
+            if error is None or child.stop_asked:
                 break
             if child.restart_asked and isinstance(error, asyncio.CancelledError):
                 child.restart_asked = False
@@ -405,7 +410,8 @@ class Supervisor:
 
     def _check_progress(self, child: _Child, now_s: float) -> None:
         actor = child.actor
-        idle = actor is None or (child.ref.inbox.depth == 0 and actor.current is None)
+        waiting = child.ref.inbox.depth > 0 or child.ref.standing == "starting"
+        idle = actor is None or not (waiting or actor.current is not None)
         if idle or child.handled != child.seen_handled:
             child.seen_handled = child.handled
             child.seen_at_s = now_s
@@ -423,7 +429,7 @@ class Supervisor:
 
     def _report_stuck(self, child: _Child, actor: AsyncActor, waited_s: float) -> None:
         depth = child.ref.inbox.depth
-        current = type(actor.current).__name__ if actor.current is not None else "nothing"
+        current = type(actor.current).__name__ if actor.current is not None else child.ref.standing
         LOGGER.warning(
             "%s has finished nothing for %.0f s: %d messages wait, it works on %s",
             child.name,

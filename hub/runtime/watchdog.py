@@ -28,12 +28,19 @@ _WINDOW = 600
 _SAMPLE_EVERY_S = 0.02
 _MAX_SAMPLES = 50
 _STACK_FRAMES = 30
+# innermost file of a loop that only waits for input, of asyncio and of uvloop
+_IDLE_FILES = ("/selectors.py", "/asyncio/runners.py")
+OUTSIDE = "outside of the event loop"
 _INTEGRATIONS = Path(__file__).parents[2] / "integrations"
 
 
 @dataclass(frozen=True, slots=True)
 class LoopBlocked:
-    """Something held the loop. ``label`` names it: ``plugin:…``, ``actor:…``, a task name or a code place."""
+    """Something held the loop. ``label`` names it: ``plugin:…``, ``actor:…``, a task name or a code place.
+
+    ``outside of the event loop`` means that the loop was free but got no time: the machine was asleep or
+    overloaded, or another thread kept the interpreter lock.
+    """
 
     label: str
     duration_s: float
@@ -105,6 +112,8 @@ class OwnerMap:
             label = self._by_folder(entry.filename)
             if label:
                 return label
+        if not task and stack and stack[-1].filename.endswith(_IDLE_FILES):
+            return OUTSIDE
         if task and not task.startswith("Task-"):
             return task
         return _code_place(stack)

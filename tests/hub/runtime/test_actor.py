@@ -298,6 +298,16 @@ async def test_a_deferred_answer_lets_the_actor_go_on(probe: Ref) -> None:
     assert await asked == "committed"
 
 
+async def test_one_commit_answers_many_requests_and_a_lost_asker_does_not_matter(probe: Ref) -> None:
+    commit: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    asked = [asyncio.create_task(request(probe, Promise(commit))) for _ in range(3)]
+    await turns()
+    asked[1].cancel()
+    await asyncio.wait({asked[1]})
+    commit.set_result("committed")
+    assert [await asked[0], await asked[2]] == ["committed", "committed"]
+
+
 async def test_a_deferred_error_goes_to_the_asker(probe: Ref) -> None:
     result: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     asked = asyncio.create_task(request(probe, Promise(result)))

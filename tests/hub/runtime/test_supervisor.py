@@ -305,6 +305,38 @@ async def test_an_idle_actor_is_not_stuck(
     assert events == []
 
 
+async def test_an_actor_that_never_finishes_its_setup_is_stuck(
+    supervisor: Supervisor, clock: FakeClock, events: list[ActorEvent]
+) -> None:
+    class Connecting(Probe):
+        async def setup(self) -> None:
+            await asyncio.Event().wait()
+
+    supervisor.start("connecting", Connecting)
+    await clock.run_for(60)
+    assert [(event.name, event.current) for event in events if isinstance(event, ActorStuck)] == [
+        ("connecting", "starting")
+    ]
+
+
+async def test_a_forced_stop_is_not_a_failure(supervisor: Supervisor, events: list[ActorEvent]) -> None:
+    ref = supervisor.start("slow", Probe)
+    ref.tell(Hold(asyncio.Event()))
+    await turns()
+    assert await supervisor.stop("slow", timeout_s=0.01) is False
+    assert events == []
+    assert health_of(supervisor, "slow").failures == 0
+
+
+async def test_an_actor_cannot_wait_for_its_own_end(supervisor: Supervisor) -> None:
+    ref = supervisor.start("probe", Probe)
+    with pytest.raises(Bug, match="WL-RUN-012 probe"):
+        await request(ref, Call(lambda actor: stop(actor.ref)))
+    ref.tell(BOOM)
+    await turns()
+    assert health_of(supervisor, "probe").state == "restarting"
+
+
 async def test_a_stuck_actor_can_be_restarted_by_hand(supervisor: Supervisor) -> None:
     ref = supervisor.start("slow", Probe)
     ref.tell(Hold(asyncio.Event()))
@@ -369,7 +401,7 @@ async def test_one_that_hangs_is_cancelled_and_leaves_time_for_those_below(super
     hanging = supervisor.start("hanging", ending(log, "hanging"))
     hanging.tell(Hold(asyncio.Event()))
     await turns()
-    assert await supervisor.stop_all(timeout_s=0.1) == ["hanging"]
+    assert await supervisor.stop_all(timeout_s=0.5) == ["hanging"]
     assert log == ["hanging", "storage"]
 
 

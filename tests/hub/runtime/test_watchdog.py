@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from hub.runtime.actor import AsyncActor, stop
-from hub.runtime.watchdog import LAG_BUCKETS_S, LagMeter, LoopBlocked, OwnerMap, Watchdog
+from hub.runtime.watchdog import LAG_BUCKETS_S, OUTSIDE, LagMeter, LoopBlocked, OwnerMap, Watchdog
 
 
 class Reports:
@@ -27,8 +27,27 @@ class Reports:
     def __call__(self, event: LoopBlocked) -> None:
         self._queue.put_nowait(event)
 
-    async def next(self) -> LoopBlocked:
-        return await asyncio.wait_for(self._queue.get(), 5)
+    async def next(self, label: str) -> LoopBlocked:
+        """The next event of this label; a loaded machine may add others."""
+        async with asyncio.timeout(5):
+            while (event := await self._queue.get()).label != label:
+                pass
+        return event
+
+
+class CountingMeter(LagMeter):
+    """Lets a test wait for a number of measurements."""
+
+    def __init__(self, until: int) -> None:
+        super().__init__()
+        self._left = until
+        self.full = asyncio.Event()
+
+    def add(self, lag_s: float) -> None:
+        super().add(lag_s)
+        self._left -= 1
+        if self._left == 0:
+            self.full.set()
 
 
 @pytest.fixture
@@ -51,6 +70,10 @@ class Blocker(AsyncActor):
         time.sleep(message)  # noqa: ASYNC251 - the evil under test
 
 
+def block_in_a_callback() -> None:
+    time.sleep(0.12)
+
+
 def load_plugin(folder: Path) -> ModuleType:
     """A plugin on disk that blocks the loop."""
     file = folder / "evil" / "client.py"
@@ -67,11 +90,10 @@ def load_plugin(folder: Path) -> ModuleType:
 async def test_an_actor_that_blocks_is_named_with_its_stack(watchdog: Watchdog, reports: Reports) -> None:
     ref = Blocker.start()
     ref.tell(0.12)
-    event = await reports.next()
-    assert event.label == "actor:Blocker"
+    event = await reports.next("actor:Blocker")
     assert "time.sleep(message)" in event.stack
-    assert event.duration_s == pytest.approx(0.12, abs=0.08)
-    assert watchdog.blocked == 1
+    assert 0.05 < event.duration_s < 5
+    assert watchdog.blocked >= 1
     await stop(ref)
 
 
@@ -85,8 +107,7 @@ async def test_a_plugin_is_named_by_its_folder_whatever_task_runs_it(
         module.poll(0.12)
 
     await asyncio.create_task(poll(), name="actor:integration.evil")
-    event = await reports.next()
-    assert event.label == "plugin:evil"
+    event = await reports.next("plugin:evil")
     assert event.task == "actor:integration.evil"
     assert "client.py" in event.stack
 
@@ -96,11 +117,11 @@ async def test_a_named_task_and_a_bare_callback_are_named_too(watchdog: Watchdog
         time.sleep(0.12)  # noqa: ASYNC251 - the evil under test
 
     await asyncio.create_task(work(), name="job:prune")
-    assert (await reports.next()).label == "job:prune"
-    asyncio.get_running_loop().call_soon(time.sleep, 0.12)
-    event = await reports.next()
+    assert (await reports.next("job:prune")).task == "job:prune"
+    asyncio.get_running_loop().call_soon(block_in_a_callback)
+    line = block_in_a_callback.__code__.co_firstlineno + 1
+    event = await reports.next(f"hub/runtime/test_watchdog.py:{line} block_in_a_callback")
     assert event.task == ""
-    assert event.label != ""
 
 
 async def test_a_long_block_dumps_all_stacks_once(
@@ -117,22 +138,22 @@ async def test_a_long_block_dumps_all_stacks_once(
     parked.wait(5)
     ref = Blocker.start()
     ref.tell(0.4)
-    await reports.next()
+    await reports.next("actor:Blocker")
     free.set()
     thread.join()
-    dumps = [record.getMessage() for record in caplog.records if "all stacks" in record.getMessage()]
+    messages = [record.getMessage() for record in caplog.records]
+    dumps = [text for text in messages if "by actor:Blocker; all stacks" in text]
     assert len(dumps) == 1
-    assert "actor:Blocker" in dumps[0]
     assert "--- thread parked-thread" in dumps[0]
     await stop(ref)
 
 
 async def test_a_free_loop_is_measured_and_not_reported(reports: Reports) -> None:
     watchdog = Watchdog(reports, interval_s=0.001, late_s=2.0)
+    meter = watchdog.meter = CountingMeter(5)
     watchdog.start()
     watchdog.start()
-    while watchdog.meter.histogram().count < 5:
-        await asyncio.sleep(0.001)
+    await asyncio.wait_for(meter.full.wait(), 5)
     assert 0 <= watchdog.lag_p99_s() < 2.0
     assert watchdog.blocked == 0
     await watchdog.stop()
@@ -155,10 +176,10 @@ async def test_a_listener_that_raises_does_not_end_the_measuring(
         raise RuntimeError("listener")
 
     watchdog = Watchdog(broken, interval_s=0.01, late_s=0.02)
+    meter = watchdog.meter = CountingMeter(3)
     watchdog.start()
     time.sleep(0.08)  # noqa: ASYNC251 - the evil under test
-    while watchdog.meter.histogram().count < 3:
-        await asyncio.sleep(0.001)
+    await asyncio.wait_for(meter.full.wait(), 5)
     await watchdog.stop()
     assert watchdog.blocked >= 1
     assert "a listener failed" in caplog.text
@@ -187,6 +208,13 @@ def test_built_in_integrations_are_known_by_their_folder(tmp_path: Path) -> None
         ]
     )
     assert owners.label_of(stack, "actor:integration.shelly") == "plugin:shelly"
+
+
+def test_a_loop_that_only_waits_for_input_is_not_to_blame() -> None:
+    stack = traceback.StackSummary.from_list(
+        [("/opt/hub/cli/run.py", 7, "main", ""), ("/usr/lib/python3.11/selectors.py", 468, "select", "")]
+    )
+    assert OwnerMap().label_of(stack, "") == OUTSIDE
 
 
 def test_code_without_task_or_plugin_is_named_by_its_place() -> None:
