@@ -19,7 +19,6 @@ from hypothesis import strategies as st
 from hub.actors.access_tokens import KEY_FILE, SigningKey, load_signing_key
 from hub.actors.auth import (
     DAY_MS,
-    Authenticate,
     AuthActor,
     ChangeUser,
     CreateOwner,
