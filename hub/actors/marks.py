@@ -78,12 +78,13 @@ class MarkBook:
         del self._others[key]
         return True
 
-    def open_marks(self, series: int) -> list[int]:
-        """Start of every marked slot of a series, oldest first."""
-        starts = [slot * SLOT_MS for number, slot in self._others if number == series]
-        if series < len(self._current) and self._current[series] >= 0:
-            starts.append(int(self._current[series]) * SLOT_MS)
-        return sorted(starts)
+    def past(self, seen_seq: int) -> list[tuple[int, int]]:
+        """``(series, start_ms)`` of marked slots that are past and were not touched after ``seen_seq``."""
+        return [
+            (series, slot * SLOT_MS)
+            for (series, slot), touched in self._others.items()
+            if touched <= seen_seq
+        ]
 
     def _touch(self, series: int, slot: int, seq: int) -> bool:
         """Note that ``seq`` touches this slot; True where the store has no mark for it yet."""

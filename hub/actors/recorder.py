@@ -169,7 +169,7 @@ class RecorderActor(AsyncActor):
     def _enqueue(self, batch: ReadingBatch) -> asyncio.Future[Any]:
         if self._load.values + len(batch) > self._load.limit * CONGESTED_SHARE and self._load.values:
             raise QueueFull(
-                "WL-STO-006",
+                "WL-ING-050",
                 f"{self._load.values} values wait to be stored, the queue takes {self._load.limit}",
                 hint="send the same again after Retry-After",
                 retry_after_s=2.0,

@@ -154,9 +154,12 @@ def write_block(
     )
 
 
-def compact(conn: sa.Connection, series: int, resolution: str, period_ms: int) -> int:
-    """Move the rows of a closed period into its block, over what the block holds; returns how many moved."""
-    end_ms = period_end(resolution, period_ms)
+def compact(conn: sa.Connection, series: int, resolution: str, period_ms: int, before_ms: int) -> int:
+    """Move rows of a period that start before ``before_ms`` into its block, over what the block holds.
+
+    Returns how many rows moved.
+    """
+    end_ms = min(period_end(resolution, period_ms), before_ms)
     over = _from_rows(conn, [series], resolution, period_ms, end_ms, tuple(FAMILIES)).get(series)
     if over is None:
         return 0

@@ -1,0 +1,286 @@
+"""What the processing actor reads and writes: derived rows with their marks, in single transactions.
+
+Two kinds of marks stand in ``dirty_ranges``: ``readings`` (a slot whose readings are not derived yet; written by
+the recorder) and ``days`` (a local day whose slots changed; written with the slots). A mark goes away in the
+transaction that makes it needless.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import sqlalchemy as sa
+from numpy.typing import NDArray
+
+from hub.actors.marks import CAUSE, MarkBook
+from hub.actors.registry import Registry
+from hub.energy.calendar import local_days, zone_version
+from hub.energy.periods import sum_slots
+from hub.energy.slots import SLOT_MS, SlotColumns
+from hub.model.series import Series
+from hub.storage import sealing, slots, tables
+from hub.storage.database import Database
+from hub.storage.readings import span_of
+from hub.storage.rederive import Rederived, rederive
+
+DAYS = "days"
+ROWS_PER_JOB = 1_000
+DAYS_PER_JOB = 50
+SEALED_PER_TURN = 200
+COMPACT_AFTER_MS = 3 * 86_400_000
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """``[start_ms, end_ms)``."""
+
+    start_ms: int
+    end_ms: int
+
+    def joined(self, other: Span) -> Span:
+        """The shortest span that holds both."""
+        return Span(min(self.start_ms, other.start_ms), max(self.end_ms, other.end_ms))
+
+
+class DerivationStore:
+    """Derived rows of all series; keeps in memory which days wait for their sums."""
+
+    def __init__(self, database: Database, marks: MarkBook, zone: str, seal_after_ms: int) -> None:
+        self._database = database
+        self._marks = marks
+        self._zone = zone
+        self._zone_version = zone_version()
+        self._seal_after_ms = seal_after_ms
+        self.dirty_days: dict[int, set[tuple[int, int]]] = {}
+        self.revision = 1
+
+    async def load_marks(self) -> list[tuple[int, int, int]]:
+        """Marked ranges ``(series, start_ms, end_ms)`` to derive; the book and the dirty days are filled."""
+        table = tables.dirty_ranges
+        rows = await self._database.read(
+            lambda conn: conn.execute(
+                sa.select(table.c.series, table.c.start_ms, table.c.end_ms, table.c.cause)
+            ).fetchall()
+        )
+        ranges = []
+        for number, start_ms, end_ms, cause in rows:
+            if cause == DAYS:
+                self.dirty_days.setdefault(number, set()).add((start_ms, end_ms))
+            else:
+                ranges.append((number, start_ms, end_ms))
+        self._marks.load([(number, start_ms) for number, start_ms, _, cause in rows if cause == CAUSE])
+        return ranges
+
+    async def write_live(
+        self, series: NDArray[np.int32], columns: SlotColumns, cleared: Sequence[tuple[int, int]]
+    ) -> int:
+        """Write folded slots and delete the marks that are done; returns the revision."""
+        self.revision += 1
+        for first in range(0, len(series), ROWS_PER_JOB):
+            part = slice(first, first + ROWS_PER_JOB)
+            await self._write(self._rows(series[part], columns.take(part)))
+        if cleared:
+            await self._database.write(lambda conn: _delete_marks(conn, cleared), label="marks")
+        return self.revision
+
+    async def rederive(self, wanted: Sequence[tuple[Series, Span]]) -> list[Rederived]:
+        """Derive ranges again and replace their rows; marks inside the ranges that are past go away."""
+        if not wanted:
+            return []
+        self.revision += 1
+        results = []
+        for series, span in wanted:
+            result = await self._database.read(
+                lambda conn, series=series, span=span: rederive(conn, series, span.start_ms, span.end_ms)  # type: ignore[misc]  # bound per turn
+            )
+            await self._replace(result)
+            results.append(result)
+        return results
+
+    async def _replace(self, result: Rederived) -> None:
+        columns = result.derived.slots
+        rows = self._rows(np.full(len(columns), result.series, np.int32), columns)
+        new_days = self._new_days([(result.series, result.start_ms, result.end_ms)])
+
+        def job(conn: sa.Connection) -> None:
+            slots.delete_rows(conn, result.series, slots.SLOT, result.start_ms, result.end_ms)
+            slots.write_rows(conn, rows)
+            _mark_days(conn, new_days, self._database.now_ms())
+
+        await self._database.write(job, label="slots")
+        self._note_days(new_days)
+
+    async def _write(self, rows: slots.MetricRows) -> None:
+        new_days = self._new_days(_spans(rows))
+
+        def job(conn: sa.Connection) -> None:
+            slots.write_rows(conn, rows)
+            _mark_days(conn, new_days, self._database.now_ms())
+
+        await self._database.write(job, label="slots")
+        self._note_days(new_days)
+
+    def _rows(self, series: NDArray[np.int32], columns: SlotColumns) -> slots.MetricRows:
+        return slots.MetricRows(slots.SLOT, series, columns.start_ms + SLOT_MS, columns, self.revision)
+
+    # --- days
+
+    def _new_days(self, spans: Iterable[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
+        """Local days of these spans ``(series, start_ms, end_ms)`` that are not marked yet."""
+        new: list[tuple[int, int, int]] = []
+        for number, start_ms, end_ms in spans:
+            known = self.dirty_days.get(number, set())
+            days = local_days(self._zone, start_ms, end_ms)
+            for first_ms, last_ms in zip(days.start_ms.tolist(), days.end_ms.tolist(), strict=True):
+                if (first_ms, last_ms) not in known and first_ms < last_ms:
+                    new.append((number, first_ms, last_ms))
+        return new
+
+    def _note_days(self, days: Iterable[tuple[int, int, int]]) -> None:
+        for number, start_ms, end_ms in days:
+            self.dirty_days.setdefault(number, set()).add((start_ms, end_ms))
+
+    async def derive_days(self, registry: Registry) -> None:
+        """Sum up the days that are over; the running day is summed when it is asked for."""
+        now_ms = self._database.now_ms()
+        due = [
+            (number, start_ms, end_ms)
+            for number, days in self.dirty_days.items()
+            for start_ms, end_ms in days
+            if end_ms <= now_ms
+        ]
+        for first in range(0, len(due), DAYS_PER_JOB):
+            await self._derive_day_rows(due[first : first + DAYS_PER_JOB], registry)
+
+    async def _derive_day_rows(self, days: list[tuple[int, int, int]], registry: Registry) -> None:
+        known = [day for day in days if registry.by_no(day[0]) is not None]
+        results = await self._database.read(lambda conn: [_sum_day(conn, *day) for day in known])
+        gone = set(days) - set(known)
+
+        def job(conn: sa.Connection) -> None:
+            for (number, start_ms, end_ms), columns in zip(known, results, strict=True):
+                slots.delete_rows(conn, number, slots.DAY, start_ms, end_ms)
+                slots.write_rows(conn, self._day_row(number, end_ms, columns))
+            for number, start_ms, end_ms in days:
+                _delete_mark(conn, number, start_ms, end_ms, DAYS)
+
+        # a slot that changes from here on marks its day again: forget first, the writer keeps the order
+        for number, start_ms, end_ms in (*known, *gone):
+            self.dirty_days[number].discard((start_ms, end_ms))
+            if not self.dirty_days[number]:
+                del self.dirty_days[number]
+        try:
+            await self._database.write(job, label="days")
+        except BaseException:
+            self._note_days(days)
+            raise
+
+    def _day_row(self, number: int, end_ms: int, columns: SlotColumns) -> slots.MetricRows:
+        return slots.MetricRows(
+            slots.DAY,
+            np.full(len(columns), number, np.int32),
+            np.full(len(columns), end_ms, np.int64),
+            columns,
+            self.revision,
+            self._zone,
+            self._zone_version,
+        )
+
+    # --- housekeeping
+
+    async def keep_house(self, now_ms: int) -> int:
+        """Seal days of readings and compact closed months, one small transaction each."""
+        days = await self._database.read(
+            lambda conn: sealing.days_to_seal(conn, now_ms, self._seal_after_ms)[:SEALED_PER_TURN]
+        )
+        for number, day in days:
+            await self._database.write(
+                lambda conn, number=number, day=day: sealing.seal_day(conn, number, day),  # type: ignore[misc]  # bound per turn
+                label="seal",
+            )
+        moved = len(days)
+        for resolution in (slots.SLOT, slots.DAY):
+            moved += await self._compact(resolution, now_ms)
+        return moved
+
+    async def _compact(self, resolution: str, now_ms: int) -> int:
+        before_ms = slots.period_of(slots.SLOT, now_ms - COMPACT_AFTER_MS)
+        if resolution == slots.DAY:
+            before_ms -= 86_400_000 * 2
+        found = await self._database.read(lambda conn: slots.periods_to_compact(conn, resolution, before_ms))
+        for number, period_ms in found:
+            await self._database.write(
+                lambda conn, number=number, period_ms=period_ms: slots.compact(  # type: ignore[misc]  # bound per turn
+                    conn, number, resolution, period_ms, before_ms
+                ),
+                label="compact",
+            )
+        return len(found)
+
+    async def stored_spans(self, numbers: Sequence[int]) -> dict[int, Span]:
+        """First and last stored reading of each series that has any, as spans of slots."""
+
+        def job(conn: sa.Connection) -> dict[int, Span]:
+            found = {number: span_of(conn, number) for number in numbers}
+            return {
+                number: Span(span[0] - span[0] % SLOT_MS, span[1] + 1)
+                for number, span in found.items()
+                if span is not None
+            }
+
+        return await self._database.read(job)
+
+
+def _spans(rows: slots.MetricRows) -> list[tuple[int, int, int]]:
+    """First and last slot of each series among the rows."""
+    spans = []
+    for number in np.unique(rows.series).tolist():
+        starts = rows.columns.start_ms[rows.series == number]
+        spans.append((number, int(starts.min()), int(starts.max()) + SLOT_MS))
+    return spans
+
+
+def _sum_day(conn: sa.Connection, number: int, start_ms: int, end_ms: int) -> SlotColumns:
+    columns = slots.read(conn, [number], slots.SLOT, start_ms, end_ms)[number]
+    return sum_slots(columns, np.array([start_ms]), np.array([end_ms]))
+
+
+def _mark_days(conn: sa.Connection, days: Sequence[tuple[int, int, int]], now_ms: int) -> None:
+    if days:
+        conn.execute(
+            _MARK,
+            [
+                {
+                    "series": number,
+                    "start_ms": start_ms,
+                    "end_ms": end_ms,
+                    "cause": DAYS,
+                    "created_ms": now_ms,
+                }
+                for number, start_ms, end_ms in days
+            ],
+        )
+
+
+_MARK = sa.text(
+    "INSERT INTO dirty_ranges (series, start_ms, end_ms, cause, created_ms)"
+    " VALUES (:series, :start_ms, :end_ms, :cause, :created_ms) ON CONFLICT DO NOTHING"
+)
+
+
+def _delete_marks(conn: sa.Connection, marks: Sequence[tuple[int, int]]) -> None:
+    for number, start_ms in marks:
+        _delete_mark(conn, number, start_ms, start_ms + SLOT_MS, CAUSE)
+
+
+def _delete_mark(conn: sa.Connection, number: int, start_ms: int, end_ms: int, cause: str) -> None:
+    conn.execute(_UNMARK, {"series": number, "start_ms": start_ms, "end_ms": end_ms, "cause": cause})
+
+
+_UNMARK: Any = sa.text(
+    "DELETE FROM dirty_ranges WHERE series = :series AND start_ms = :start_ms"
+    " AND end_ms = :end_ms AND cause = :cause"
+)

@@ -1,0 +1,148 @@
+"""What a running source sees of the hub: :class:`hub.plugins.api.Intake` on top of the actors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from hub.actors.board import LatestBoard
+from hub.actors.device import Declare, ReportAvailability, ShowStale
+from hub.actors.recorder import IngestLoad, NoteRejections, StoreReadings
+from hub.actors.registry import Registry
+from hub.errors import RetryLater
+from hub.model.device import DeviceInfo
+from hub.model.reading import ReadingBatch, SeriesHandle, Stored
+from hub.model.series import SeriesInfo
+from hub.model.units import conversion
+from hub.plugins.api import BrokerAddress, Rejection
+from hub.runtime.actor import Ref, request
+from hub.runtime.clock import Clock
+
+STORE_TIMEOUT_S = 60.0
+DECLARE_TIMEOUT_S = 30.0
+
+
+class HubIntake:
+    """One per entry. ``stored_values`` counts what the entry delivered."""
+
+    def __init__(
+        self,
+        entry_id: str,
+        domain: str,
+        *,
+        recorder: Ref,
+        device: Ref,
+        registry: Registry,
+        board: LatestBoard,
+        load: IngestLoad,
+        clock: Clock,
+        broker: Callable[[], BrokerAddress | None],
+        discovery: str | None = None,
+    ) -> None:
+        self.entry_id = entry_id
+        self._domain = domain
+        self._recorder = recorder
+        self._device = device
+        self._registry = registry
+        self._board = board
+        self._load = load
+        self._clock = clock
+        self._broker = broker
+        self._discovery = discovery
+        self.stored_values = 0
+        self.last_stored_ms = 0
+
+    @property
+    def registry_version(self) -> int:
+        """See :class:`hub.plugins.api.Intake`."""
+        return self._registry.version
+
+    @property
+    def congested(self) -> bool:
+        """See :class:`hub.plugins.api.Intake`."""
+        return self._load.congested
+
+    @property
+    def broker(self) -> BrokerAddress | None:
+        """See :class:`hub.plugins.api.Intake`."""
+        return self._broker()
+
+    def now_ms(self) -> int:
+        """UTC epoch milliseconds by the hub's clock."""
+        return self._clock.now_ms()
+
+    def batch(self) -> ReadingBatch:
+        """Empty, stamped with now."""
+        return ReadingBatch(self.entry_id, self._clock.now_ms())
+
+    def handle(self, device: str, key: str) -> SeriesHandle | None:
+        """Handle in stored units; None where the series is not registered."""
+        series = self._registry.find(device, key)
+        return None if series is None else SeriesHandle(series.no)
+
+    async def declare(
+        self, device: DeviceInfo, series: Sequence[SeriesInfo], *, found: bool = False, sample: str = ""
+    ) -> list[SeriesHandle | None]:
+        """Known things are looked up here; only what is new goes to the device actor."""
+        changes = [conversion(info.quantity, info.unit) for info in series]
+        known = self._known(device, series)
+        if known is None:
+            numbers = await request(
+                self._device,
+                Declare(device, tuple(series), self.entry_id, self._domain, found, sample, self._discovery),
+                timeout_s=DECLARE_TIMEOUT_S,
+            )
+        else:
+            numbers = known
+        return [
+            None if number is None else SeriesHandle(number, change.factor, change.offset)
+            for number, change in zip(numbers, changes, strict=True)
+        ]
+
+    async def store(self, batch: ReadingBatch) -> Stored:
+        """Ask the recorder; the answer comes after the commit."""
+        stored = await request(self._recorder, StoreReadings(batch), timeout_s=STORE_TIMEOUT_S)
+        self.stored_values += stored.accepted
+        if stored.accepted:
+            self.last_stored_ms = batch.arrival_ms
+        return stored
+
+    def show_stale(self, handle: SeriesHandle, sent: float) -> None:
+        """Tell the device actor."""
+        self._device.tell(ShowStale(handle.no, handle.stored(sent)))
+
+    def set_availability(self, device: str, online: bool) -> None:
+        """Tell the device actor."""
+        self._device.tell(ReportAvailability(device, online))
+
+    def last_reading(self, device: str, key: str) -> tuple[int, float] | None:
+        """From the board of latest values."""
+        series = self._registry.find(device, key)
+        return None if series is None else self._board.newest(series.no)
+
+    def reject(self, rejections: Sequence[Rejection], payload: bytes = b"") -> None:
+        """Tell the recorder, which counts and keeps them; under pressure they are counted out."""
+        try:
+            self._recorder.tell(NoteRejections(self.entry_id, tuple(rejections), payload))
+        except RetryLater:
+            return
+
+    def _known(self, device: DeviceInfo, series: Sequence[SeriesInfo]) -> list[int | None] | None:
+        """Numbers if the device and all series are registered and nothing new is said of the device."""
+        registered = self._registry.devices.get(device.id)
+        if registered is None:
+            return None
+        numbers: list[int | None] = []
+        for info in series:
+            found = self._registry.find(device.id, info.key)
+            if found is None or found.quantity is not info.quantity:
+                return None
+            numbers.append(found.no)
+        said = replace(
+            registered,
+            firmware=device.firmware or registered.firmware,
+            model=device.model or registered.model,
+            maker=device.maker or registered.maker,
+            serial=device.serial or registered.serial,
+        )
+        return numbers if said == registered else None

@@ -1,0 +1,398 @@
+"""Processing actor: decides *what* is derived *when*; the arithmetic is in ``hub.energy``, the rows in ``hub.storage``.
+
+In: ``ReadingsStored``, ``RangesDirtied``, questions about history and live figures.
+Out: ``SlotsDerived``.
+
+Readings that come in order are folded in memory (:class:`hub.energy.live.LiveSlots`) and written every two
+seconds. Whatever is not ordinary (late, a gap, a counter that fell) makes its range *dirty*: it is derived
+again from the stored readings by the same pure function. Marks of both are in the store with their causes, so a
+killed hub takes up where it was.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hub.actors.board import LatestBoard
+from hub.actors.derivation import DerivationStore, Span
+from hub.actors.history import History, HistoryReader, ReadingsPage
+from hub.actors.live import LiveBalance, live_balance
+from hub.actors.marks import MarkBook
+from hub.actors.registry import Registry
+from hub.bus import EventBus
+from hub.energy.live import LiveSlots
+from hub.energy.slots import SLOT_MS, Rule
+from hub.errors import RetryLater
+from hub.model.events import DeviceChanged, RangesDirtied, ReadingsStored, SlotsDerived
+from hub.runtime.actor import AsyncActor, Request
+from hub.runtime.clock import Clock
+from hub.storage.database import Database
+from hub.storage.rederive import Rederived
+
+LOGGER = logging.getLogger(__name__)
+
+SERIES_PER_TURN = 25
+CLEARED_PER_TURN = 2_000
+MAX_SPAN_MS = 31 * 86_400_000
+"""Longer ranges are derived a month at a time, so that no read transaction is long."""
+
+
+@dataclass(frozen=True, slots=True)
+class GetHistory(Request[History]):
+    """Figures of series by buckets. Raises NotFound for an unknown series, Refused for an absurd range."""
+
+    series: tuple[str, ...]
+    start_ms: int
+    end_ms: int
+    resolution: str = "auto"
+    columns: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class GetReadings(Request[ReadingsPage]):
+    """Raw readings of one series, a page at a time; ``cursor`` is the ``next`` of the page before."""
+
+    series: str
+    start_ms: int
+    end_ms: int
+    limit: int = 10_000
+    cursor: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GetLive(Request[LiveBalance]):
+    """The balance of the house now."""
+
+
+@dataclass(frozen=True, slots=True)
+class DerivationState:
+    """How far derivation is behind."""
+
+    dirty_series: int
+    live_series: int
+    marks: int
+    seen_seq: int
+    failing: str
+
+
+@dataclass(frozen=True, slots=True)
+class GetDerivationState(Request[DerivationState]):
+    """Ask how far derivation is behind."""
+
+
+@dataclass(frozen=True, slots=True)
+class RebuildDerived(Request[int]):
+    """Derive again from the readings, all series where none is named; the answer counts the series."""
+
+    series: tuple[str, ...] | None = None
+    start_ms: int | None = None
+    end_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WorkNow(Request[None]):
+    """Write what is folded and derive what is dirty; answered when that is done."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeepHouse(Request[int]):
+    """Seal days and compact months that are closed; the answer counts what was moved."""
+
+
+@dataclass(slots=True)
+class _Buffered:
+    """Rows of a series that arrived while its range was being derived."""
+
+    ts_ms: list[NDArray[np.int64]] = field(default_factory=list)
+    values: list[NDArray[np.float64]] = field(default_factory=list)
+    flags: list[NDArray[np.uint8]] = field(default_factory=list)
+
+
+class ProcessingActor(AsyncActor):
+    """Folds, derives, answers questions about the past."""
+
+    inbox_limit = 50_000
+
+    def __init__(
+        self,
+        database: Database,
+        bus: EventBus,
+        clock: Clock,
+        *,
+        registry: Registry,
+        board: LatestBoard,
+        marks: MarkBook,
+        zone: str,
+        seal_after_ms: int,
+    ) -> None:
+        super().__init__()
+        self._bus = bus
+        self._clock = clock
+        self._registry = registry
+        self._board = board
+        self._marks = marks
+        self._store = DerivationStore(database, marks, zone, seal_after_ms)
+        self._reader = HistoryReader(database, registry, self._store, zone)
+        self._live = LiveSlots()
+        self._started: set[int] = set()
+        self._dirty: dict[int, Span] = {}
+        self._buffers: dict[int, _Buffered] = {}
+        self._settling: dict[int, tuple[NDArray[np.int64], int]] = {}
+        self._seen_seq = 0
+        self._work: asyncio.Task[None] | None = None
+        self._work_again = False
+        self._failing = ""
+        for event in (ReadingsStored, RangesDirtied, DeviceChanged):
+            self.at_end(bus.subscribe(event, self.ref).cancel)
+
+    async def setup(self) -> None:
+        """Take up every range that was marked when the hub stopped."""
+        for number, start_ms, end_ms in await self._store.load_marks():
+            if self._registry.by_no(number) is not None:
+                self._soil(number, start_ms, end_ms)
+
+    async def teardown(self) -> None:
+        """Write what is folded, so that a clean start has nothing to derive again."""
+        if self._work is not None:
+            await self._work
+        if not self._failing:
+            await self._flush()
+
+    def on_receive(self, message: Any) -> Any:
+        """One line per message; long answers come later, as deferred ones."""
+        match message:
+            case ReadingsStored():
+                self._fold(message)
+            case WorkNow():
+                return self._work_soon()
+            case GetHistory(series, start_ms, end_ms, resolution, columns):
+                return self._later(self._reader.history(series, start_ms, end_ms, resolution, columns))
+            case GetReadings(series, start_ms, end_ms, limit, cursor):
+                return self._later(self._reader.readings(series, start_ms, end_ms, limit, cursor))
+            case GetLive():
+                return live_balance(self._registry, self._board, self._clock.now_ms())
+            case RangesDirtied(series, start_ms, end_ms):
+                for number in series:
+                    self._soil(number, start_ms, end_ms)
+            case RebuildDerived():
+                return self._later(self._rebuild(message))
+            case GetDerivationState():
+                return self._state()
+            case KeepHouse():
+                return self._later(self._store.keep_house(self._clock.now_ms()))
+            case DeviceChanged(_, removed):
+                if removed:
+                    self._drop_unknown()
+            case _:
+                return super().on_receive(message)
+        return None
+
+    # --- folding
+
+    def _fold(self, event: ReadingsStored) -> None:
+        self._seen_seq = event.seq
+        series, ts_ms, values, flags = event.series, event.ts_ms, event.values, event.flags
+        if self._buffers or self._settling:
+            keep = self._set_aside(event)
+            series, ts_ms, values, flags = series[keep], ts_ms[keep], values[keep], flags[keep]
+        if not len(series):
+            return
+        outcome = self._live.fold(series, ts_ms, values, flags)
+        for number in outcome.left:
+            mine = ts_ms[series == number]
+            self._started.discard(number)
+            first_ms = min(int(mine.min()), outcome.dirty_from_ms.get(number, int(mine.min())))
+            self._soil(number, first_ms, int(mine.max()) + 1)
+
+    def _set_aside(self, event: ReadingsStored) -> NDArray[np.bool_]:
+        """Buffer the rows of series in work, drop those that a derivation has seen already."""
+        keep = np.ones(len(event.series), np.bool_)
+        for number in list(self._settling):
+            seen_ms, until_seq = self._settling[number]
+            keep &= ~((event.series == number) & np.isin(event.ts_ms, seen_ms))
+            if event.seq >= until_seq:
+                del self._settling[number]
+        for number, buffer in self._buffers.items():
+            mine = (event.series == number) & keep
+            if mine.any():
+                buffer.ts_ms.append(event.ts_ms[mine])
+                buffer.values.append(event.values[mine])
+                buffer.flags.append(event.flags[mine])
+                keep &= ~mine
+        return keep
+
+    def _soil(self, number: int, start_ms: int, end_ms: int) -> None:
+        span = Span(start_ms - start_ms % SLOT_MS, end_ms + -end_ms % SLOT_MS)
+        before = self._dirty.get(number)
+        self._dirty[number] = span if before is None else before.joined(span)
+
+    def _drop_unknown(self) -> None:
+        for number in [no for no in self._started | self._dirty.keys() if self._registry.by_no(no) is None]:
+            self._live.forget(number)
+            self._started.discard(number)
+            self._dirty.pop(number, None)
+
+    # --- working
+
+    def _work_soon(self) -> asyncio.Future[Any]:
+        """Start a turn of work, or let the one that runs be followed by another."""
+        if self._work is None or self._work.done():
+            self._work = asyncio.get_running_loop().create_task(self._turns(), name="processing-work")
+        else:
+            self._work_again = True
+        return self._later(self._wait(self._work))
+
+    async def _wait(self, work: asyncio.Task[None]) -> None:
+        await asyncio.shield(work)
+
+    async def _turns(self) -> None:
+        while True:
+            self._work_again = False
+            try:
+                await self._flush()
+                while self._dirty:
+                    await self._derive_some()
+                await self._store.derive_days(self._registry)
+                self._recovered()
+            except RetryLater as error:
+                self._note_failure(error)
+            if not self._work_again:
+                return
+
+    async def _flush(self) -> None:
+        """Write folded rows, and take away the marks of slots that are past and written."""
+        changed = self._live.take_changed()
+        done = [
+            (number, start_ms)
+            for number, start_ms in self._marks.past(self._seen_seq)[:CLEARED_PER_TURN]
+            if number not in self._dirty and number not in self._buffers
+        ]
+        cleared = [mark for mark in done if self._marks.clear(*mark, self._seen_seq)]
+        if not len(changed.series) and not cleared:
+            return
+        try:
+            revision = await self._store.write_live(changed.series, changed.slots, cleared)
+        except RetryLater:
+            self._distrust(np.unique(changed.series).tolist())
+            raise
+        self._tell(changed.series, changed.slots.start_ms, revision)
+
+    def _distrust(self, numbers: Sequence[int]) -> None:
+        """Rows of these series could not be written: derive their marked slots again."""
+        now_ms = self._clock.now_ms()
+        for number in numbers:
+            self._live.forget(number)
+            self._started.discard(number)
+            self._soil(number, now_ms - 2 * SLOT_MS, now_ms + SLOT_MS)
+
+    async def _derive_some(self) -> None:
+        """Derive the dirty ranges of a few series and start them live again."""
+        numbers = list(self._dirty)[:SERIES_PER_TURN]
+        wanted = []
+        for number in numbers:
+            series = self._registry.by_no(number)
+            span = self._dirty[number]
+            if series is None:
+                del self._dirty[number]
+                continue
+            part = Span(max(span.start_ms, span.end_ms - MAX_SPAN_MS), span.end_ms)
+            wanted.append((series, part))
+            self._live.forget(number)
+            self._started.discard(number)
+            self._buffers[number] = _Buffered()
+            if part.start_ms > span.start_ms:
+                self._dirty[number] = Span(span.start_ms, part.start_ms)
+            else:
+                del self._dirty[number]
+        try:
+            results = await self._store.rederive(wanted)
+        except RetryLater:
+            for series, part in wanted:
+                self._buffers.pop(series.no, None)
+                self._soil(series.no, part.start_ms, part.end_ms)
+            raise
+        for result in results:
+            self._take_up(result)
+        for result in results:
+            slots = result.derived.slots
+            if len(slots):
+                numbers_of = np.full(len(slots), result.series, np.int32)
+                self._tell(numbers_of, slots.start_ms, self._store.revision)
+
+    def _take_up(self, result: Rederived) -> None:
+        """Go on live from the end of a derivation, with what arrived meanwhile."""
+        number = result.series
+        buffer = self._buffers.pop(number)
+        series = self._registry.by_no(number)
+        if series is None:
+            return
+        self._settling[number] = (result.seen_ms, self._seen_seq + 2)
+        if not result.at_tail:
+            self._start_at_tail(number)
+        elif self._live.start(number, Rule.of(series), result.derived):
+            self._started.add(number)
+        if not buffer.ts_ms:
+            return
+        ts_ms = np.concatenate(buffer.ts_ms)
+        new = ~np.isin(ts_ms, result.seen_ms)
+        if not new.any():
+            return
+        ts_ms, values = ts_ms[new], np.concatenate(buffer.values)[new]
+        flags = np.concatenate(buffer.flags)[new]
+        numbers = np.full(len(ts_ms), number, np.int32)
+        if number in self._dirty or self._live.fold(numbers, ts_ms, values, flags).left:
+            self._started.discard(number)
+            self._soil(number, min(int(ts_ms.min()), result.end_ms - SLOT_MS), int(ts_ms.max()) + 1)
+
+    def _start_at_tail(self, number: int) -> None:
+        """A range in the past was derived: the newest readings decide how the series goes on."""
+        newest = self._board.newest(number)
+        if newest is not None:
+            self._soil(number, newest[0], newest[0] + 1)
+
+    def _tell(self, series: NDArray[np.int32], start_ms: NDArray[np.int64], revision: int) -> None:
+        if not len(series):
+            return
+        numbers = tuple(np.unique(series).tolist())
+        self._bus.publish(SlotsDerived(numbers, int(start_ms.min()), int(start_ms.max()) + SLOT_MS, revision))
+
+    def _note_failure(self, error: RetryLater) -> None:
+        if self._failing != error.code:
+            LOGGER.warning("derivation waits: %s", error)
+        self._failing = error.code
+
+    def _recovered(self) -> None:
+        if self._failing:
+            LOGGER.info("derivation goes on")
+            self._failing = ""
+
+    # --- questions
+
+    async def _rebuild(self, wanted: RebuildDerived) -> int:
+        if wanted.series is None:
+            series = self._registry.all_series()
+        else:
+            series = tuple(self._registry.by_public_id(public_id) for public_id in wanted.series)
+        spans = await self._store.stored_spans([one.no for one in series])
+        for number, span in spans.items():
+            start_ms = span.start_ms if wanted.start_ms is None else max(span.start_ms, wanted.start_ms)
+            end_ms = span.end_ms if wanted.end_ms is None else min(span.end_ms, wanted.end_ms)
+            if start_ms < end_ms:
+                self._soil(number, start_ms, end_ms)
+        await self._work_soon()
+        return len(series)
+
+    def _later(self, work: Any) -> asyncio.Future[Any]:
+        return asyncio.get_running_loop().create_task(work)
+
+    def _state(self) -> DerivationState:
+        return DerivationState(
+            len(self._dirty), len(self._started), len(self._marks), self._seen_seq, self._failing
+        )
