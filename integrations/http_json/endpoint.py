@@ -1,0 +1,136 @@
+"""``POST /api/v1/ingest``: from the body to the answer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from http import HTTPStatus
+
+import orjson
+
+from hub.plugins.api import (
+    Intake,
+    PushAnswer,
+    PushRequest,
+    ReadingBatch,
+    Refused,
+    Rejection,
+    Stored,
+)
+from integrations.http_json.decode import items_of
+from integrations.http_json.heads import Heads
+from integrations.http_json.items import Head, ItemReader, Row, path
+
+ITEMS_PER_SLICE = 2_000
+"""Items between two breaths of the event loop: about 5 ms of work."""
+
+_PROBLEM = "application/problem+json"
+_SAMPLE_BYTES = 4_096
+
+
+class IngestEndpoint:
+    """Keeps the heads that were seen, so that known series cost one look-up a value."""
+
+    def __init__(self) -> None:
+        self._heads = Heads()
+
+    async def handle(self, request: PushRequest, intake: Intake) -> PushAnswer:
+        """Store what is good and say what is not.
+
+        204: everything is committed; identical repeats count, and so does an empty list.
+        207: ``{"stored": n, "errors": [{index, stored, quarantined, code, detail, field}]}``, ``n`` values
+            are committed, the others are named by the index of their item and their path in it.
+        400: the body is no JSON object or list of them (problem+json).
+        413: more items than one request may have (problem+json).
+        422: JSON, but nothing of it could be taken (problem+json with ``errors``).
+
+        Raises:
+            RetryLater: queue full, disk full or database away; nothing is acknowledged.
+        """
+        try:
+            items = items_of(request.body)
+        except Refused as error:
+            return _unreadable(error, request, intake)
+        reader = ItemReader()
+        for index, item in enumerate(items):
+            reader.read(index, item)
+            if index % ITEMS_PER_SLICE == ITEMS_PER_SLICE - 1:
+                await asyncio.sleep(0)
+        rows = await self._known_rows(reader, intake)
+        stored = await self._store(rows, intake)
+        if reader.rejections:
+            intake.reject(reader.rejections, request.body[:_SAMPLE_BYTES])
+        return _answer(stored, [*reader.rejections, *_placed(stored, rows)])
+
+    async def _known_rows(self, reader: ItemReader, intake: Intake) -> Sequence[Row]:
+        """Rows whose series have handles now; the others become rejections."""
+        self._heads.refresh(intake)
+        handles = self._heads.handles
+        wanted = dict.fromkeys(head for head, _, _, _ in reader.rows if head not in handles)
+        if not wanted and not reader.abouts:
+            return reader.rows
+        refused = await self._heads.resolve(intake, wanted, reader.abouts)
+        for head, _, _, index in reader.rows:
+            if head in refused:
+                reader.refuse(index, refused[head], _field(head, refused[head]))
+        return [row for row in reader.rows if row[0] not in refused]
+
+    async def _store(self, rows: Sequence[Row], intake: Intake) -> Stored:
+        if not rows:
+            return Stored()
+        batch = intake.batch()
+        _fill(batch, rows, self._heads)
+        return await intake.store(batch)
+
+
+def _fill(batch: ReadingBatch, rows: Sequence[Row], heads: Heads) -> None:
+    """``batch.item`` counts rows here, so that a refusal of the recorder finds its field again."""
+    add, handles = batch.add, heads.handles
+    for position, (head, ts_ms, value, _) in enumerate(rows):
+        add(handles[head], ts_ms, float(value), position)
+
+
+def _field(head: Head, error: Refused) -> str:
+    if error.where.startswith(("kinds.", "device")):
+        return error.where
+    _, key, unit, _ = head
+    return f"units.{key}" if error.code == "WL-ING-020" and unit is not None else f"values.{key}"
+
+
+def _placed(stored: Stored, rows: Sequence[Row]) -> list[Rejection]:
+    """The recorder's refusals, named by item and path."""
+    placed = []
+    for one in stored.rejections:
+        (_, key, _, _), _, _, index = rows[one.index]
+        field = "ts" if one.field == "ts" else path(f"values.{key}")
+        placed.append(Rejection(index, one.code, one.text, field, one.quarantined))
+    return placed
+
+
+def _answer(stored: Stored, rejections: Sequence[Rejection]) -> PushAnswer:
+    if not rejections:
+        return PushAnswer(204)
+    count = stored.accepted + stored.duplicates
+    errors = [one.as_json() for one in sorted(rejections, key=lambda one: one.index)]
+    if count == 0 and not any(one.quarantined for one in rejections):
+        first = errors[0]
+        return _problem(422, str(first["code"]), str(first["detail"]), stored=0, errors=errors)
+    return PushAnswer(207, orjson.dumps({"stored": count, "errors": errors}))
+
+
+def _unreadable(error: Refused, request: PushRequest, intake: Intake) -> PushAnswer:
+    intake.reject([Rejection(0, error.code, error.message)], request.body[:_SAMPLE_BYTES])
+    detail = f"{error.message} ({error.hint})" if error.hint else error.message
+    return _problem(413 if error.code == "WL-ING-006" else 400, error.code, detail)
+
+
+def _problem(status: int, code: str, detail: str, **more: object) -> PushAnswer:
+    document = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "code": code,
+        "detail": detail,
+        **more,
+    }
+    return PushAnswer(status, orjson.dumps(document), _PROBLEM)
