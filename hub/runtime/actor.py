@@ -316,6 +316,17 @@ class AsyncActor(pykka.Actor):
 
     async def _close_down(self, task: asyncio.Task[Any]) -> None:
         try:
+            await self._wind_up()
+        finally:
+            promises, self._promises = self._promises, set()
+            for promise in promises:
+                _reply_error(promise.reply, unavailable(self._ref))
+            if not self._ref.supervised:
+                self._actor_loop_teardown()
+            serve_no_more(task)
+
+    async def _wind_up(self) -> None:
+        try:
             async with asyncio.timeout(self.teardown_limit_s):
                 await self.teardown()
         except GeneratorExit:
@@ -325,12 +336,6 @@ class AsyncActor(pykka.Actor):
         while self._cleanups:
             self._run_cleanup(self._cleanups.pop())
         await asyncio.sleep(0)  # let results that teardown resolved reach their askers
-        promises, self._promises = self._promises, set()
-        for promise in promises:
-            _reply_error(promise.reply, unavailable(self._ref))
-        if not self._ref.supervised:
-            self._actor_loop_teardown()
-        serve_no_more(task)
 
     def _run_cleanup(self, cleanup: Callable[[], object]) -> None:
         try:

@@ -50,6 +50,8 @@ class Ref(pykka.ActorRef[Any]):
 
     Attributes:
         name: unique name under a supervisor, else the class name.
+        standing: what the actor is doing now.
+        last_error: one line about the last failure of a supervised actor, or empty.
     """
 
     def __init__(self, name: str, inbox: Inbox) -> None:
@@ -64,6 +66,7 @@ class Ref(pykka.ActorRef[Any]):
         self.stopper: Callable[[float], Awaitable[bool]] | None = None
         self.standing: Standing = "starting"
         self.on_standing: Callable[[Standing], None] | None = None
+        self.last_error = ""
         self.asking: Ref | None = None
 
     def __repr__(self) -> str:
@@ -223,9 +226,9 @@ def unavailable(ref: Ref) -> ActorUnavailable:
         return ActorUnavailable("WL-RUN-003", "this part of the hub is stopped", where=ref.name)
     return ActorUnavailable(
         "WL-RUN-004",
-        f"this part of the hub is {ref.standing}",
+        f"this part of the hub is {ref.standing}" + (f" after {ref.last_error}" if ref.last_error else ""),
         where=ref.name,
-        hint="see the system page for its last error; a quarantined part can be resumed there",
+        hint="try again in a moment; a quarantined part stays off until it is resumed on the system page",
     )
 
 

@@ -24,65 +24,19 @@ from hub.errors import AskUser, NotFound, Refused, RetryLater
 from hub.runtime.actor import AsyncActor, Ref, build, close_inbox, launch, new_ref
 from hub.runtime.backoff import Backoff
 from hub.runtime.clock import Clock, SystemClock
-from hub.runtime.ref import Standing, refuse_requests, stop_task, unavailable
+from hub.runtime.health import ActorEvent, ActorFailed, ActorHealth, ActorRecovered, ActorStuck
+from hub.runtime.ref import refuse_requests, stop_task, unavailable
+
+__all__ = [
+    "ActorEvent",
+    "ActorFailed",
+    "ActorHealth",
+    "ActorRecovered",
+    "ActorStuck",
+    "Supervisor",
+]
 
 LOGGER = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class ActorFailed:
-    """An actor ended with an error. ``failures`` counts those within the window."""
-
-    name: str
-    error: str
-    stack: str
-    failures: int
-    quarantined: bool
-    ts_ms: int
-
-
-@dataclass(frozen=True, slots=True)
-class ActorStuck:
-    """Messages wait and the actor has finished none for ``waited_s`` seconds.
-
-    ``current`` is the class of the message it works on, or ``starting`` while it is in ``setup``.
-    """
-
-    name: str
-    waited_s: float
-    depth: int
-    current: str
-    ts_ms: int
-
-
-@dataclass(frozen=True, slots=True)
-class ActorRecovered:
-    """A stuck actor goes on, or a quarantined one was resumed and runs."""
-
-    name: str
-    ts_ms: int
-
-
-ActorEvent = ActorFailed | ActorStuck | ActorRecovered
-
-
-@dataclass(frozen=True, slots=True)
-class ActorHealth:
-    """Snapshot of one actor for ``/health``; times are UTC epoch milliseconds."""
-
-    name: str
-    state: Standing
-    since_ms: int
-    failures: int
-    restarts: int
-    last_error: str
-    last_failure_ms: int | None
-    depth: int
-    handled: int
-    dropped: int
-    coalesced: int
-    refused: int
-    stuck_s: float
 
 
 @dataclass
@@ -99,7 +53,6 @@ class _Child:
     failures: int = 0
     restarts: int = 0
     recent: deque[float] = field(default_factory=deque)
-    last_error: BaseException | None = None
     last_failure_ms: int | None = None
     handled_before: int = 0
     seen_handled: int = -1
@@ -199,7 +152,8 @@ class Supervisor:
 
         Raises:
             NotFound: ``WL-RUN-011``, no actor of this name.
-            ActorUnavailable: it is quarantined, stopped, or not running in time; its last error is the cause.
+            ActorUnavailable: it is quarantined, stopped, or not running in time; the message tells
+                its last error.
         """
         child = self._child(name)
         try:
@@ -208,9 +162,9 @@ class Supervisor:
                     child.changed.clear()
                     await child.changed.wait()
         except TimeoutError:
-            raise unavailable(child.ref) from child.last_error
+            raise unavailable(child.ref) from None
         if child.ref.standing != "running":
-            raise unavailable(child.ref) from child.last_error
+            raise unavailable(child.ref)
         return child.ref
 
     def ref(self, name: str) -> Ref:
@@ -295,7 +249,7 @@ class Supervisor:
             since_ms=child.since_ms,
             failures=child.failures,
             restarts=child.restarts,
-            last_error=_one_line(child.last_error),
+            last_error=child.ref.last_error,
             last_failure_ms=child.last_failure_ms,
             depth=inbox.depth,
             handled=child.handled,
@@ -324,6 +278,7 @@ class Supervisor:
                 child.restarts += 1
                 continue
             quarantined = self._count_failure(child, error, stack, phase)
+            del error  # its traceback would keep the dead actor and all that it held in memory
             if quarantined:
                 await self._quarantine(child)
             else:
@@ -357,14 +312,13 @@ class Supervisor:
             child.backoff.reset()
         child.last_failure_s = now_s
         child.failures += 1
-        child.last_error = error
+        text = child.ref.last_error = _one_line(error)
         child.last_failure_ms = self._clock.now_ms()
         if not (phase == "setup" and isinstance(error, RetryLater)):
             child.recent.append(now_s)
         while child.recent and now_s - child.recent[0] > self._window_s:
             child.recent.popleft()
         quarantined = isinstance(error, AskUser) or len(child.recent) >= self._max_failures
-        text = _one_line(error)
         if quarantined:
             LOGGER.error("%s is quarantined until it is resumed: %s", child.name, text)
         elif child.logged != type(error).__name__:  # a server that is away for hours is worth one line
@@ -440,8 +394,6 @@ class Supervisor:
         self._emit(ActorStuck(child.name, waited_s, depth, current, self._clock.now_ms()))
 
 
-def _one_line(error: BaseException | None) -> str:
-    if error is None:
-        return ""
+def _one_line(error: BaseException) -> str:
     text = str(error).replace("\n", " ")
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
