@@ -1,0 +1,372 @@
+"""Readings of one series → its 15-minute slots, for any slot-aligned range.
+
+A range derived alone equals the same range of the whole history, bit for bit, provided the readings bring
+enough context. A caller fetches :data:`LOOKBACK_MS` and at least :data:`LOOKBACK_READINGS` before the range,
+:data:`LOOKAHEAD_MS` and at least :data:`LOOKAHEAD_READINGS` after it, and looks at the answer: where it is
+not ``anchored`` and older readings exist, it asks again with several times the lookback; where it is not
+``settled`` and later readings exist, with more lookahead. Clean streams need one round.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hub.energy import counter
+from hub.energy.intervals import (
+    USUAL_OF,
+    Pieces,
+    TimeClass,
+    amount_pieces,
+    cut,
+    fixed_point,
+    gaps,
+    gauge_pieces,
+    needs_wide,
+    slot_of,
+)
+from hub.energy.slots import MAX_REGISTER, SLOT_MS, Int64, Ints, Readings, Rule, SlotColumns, SlotSums, finish
+from hub.model.quality import Flag, ReadingFlag
+from hub.model.reading import MAX_ABS_VALUE
+from hub.model.series import Behaviour
+
+LOOKBACK_MS = 2 * (counter.CONFIRM_MS + counter.STALL_MS)
+LOOKBACK_READINGS = 32
+LOOKAHEAD_MS = counter.CONFIRM_MS + counter.STALL_MS
+LOOKAHEAD_READINGS = 8
+REVISION_MS = counter.CONFIRM_MS + counter.STALL_MS
+"""A new reading in order changes nothing that is older than this before the last good reading."""
+
+MAX_DELTA = 1 << 41
+"""Largest single amount of a delta series in steps (2.2 GWh); a larger one is left out as suspect."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tail:
+    """Where the stream stands at its last reading, for going on from there.
+
+    ``ready``: the state is ordinary (the last reading is good, nothing is pending), so live readings can be
+    folded onto ``sums``, the one open slot. ``stable_ms``: rows of slots before it cannot be changed by
+    readings that arrive in order.
+    """
+
+    ready: bool
+    last_ts_ms: int
+    last_value: int
+    stable_ms: int
+    sums: SlotSums
+
+
+@dataclass(frozen=True, slots=True)
+class Derived:
+    """Rows of the range, the tail, and whether the context was enough on either side (see the module)."""
+
+    slots: SlotColumns
+    tail: Tail
+    anchored: bool
+    settled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Track:
+    """Energy intervals and time intervals of a stretch, ready to be cut into slots.
+
+    Energy: bounds as times, and amounts (or gauge values at both ends). Time: bounds and class. ``marks`` are
+    (slot, flag), ``bookings`` (slot, amount) without time.
+    """
+
+    t0_ms: Int64
+    t1_ms: Int64
+    first: Ints
+    second: Ints
+    time_t0_ms: Int64
+    time_t1_ms: Int64
+    time_class: NDArray[np.uint8]
+    gap: NDArray[np.bool_]
+    marks: tuple[tuple[int, int], ...]
+    book_slot_ms: Int64
+    book_amount: Int64
+    good: NDArray[np.bool_]
+    points: Ints
+    """Fixed-point values of the good readings."""
+    last_good: int
+    pending_ms: int | None
+    anchored: bool
+
+
+def derive(
+    rule: Rule,
+    readings: Readings,
+    start_ms: int,
+    end_ms: int,
+    *,
+    from_first: bool = False,
+    to_last: bool = False,
+) -> Derived:
+    """Slots that begin in ``[start_ms, end_ms)``; both are taken down or up to slot borders.
+
+    Args:
+        rule: how this series is read.
+        readings: sorted, unique; with context before and after the range.
+        from_first: the readings begin with the very first of the series, so no lookback is missing.
+        to_last: the readings end with the last one stored, so nothing more can be asked for.
+
+    The rows are the best these readings allow; ``anchored`` and ``settled`` say whether they are final.
+    """
+    start_ms -= start_ms % SLOT_MS
+    end_ms += -end_ms % SLOT_MS
+    if rule.behaviour is Behaviour.GAUGE:
+        track = _gauge_track(rule, readings, start_ms, from_first=from_first)
+    elif rule.behaviour is Behaviour.COUNTER:
+        track = _counter_track(rule, readings, start_ms, from_first=from_first)
+    else:
+        track = _delta_track(rule, readings, start_ms, from_first=from_first)
+    sums = _sums(rule, readings, track, start_ms, end_ms)
+    slots = finish(sums, rule.scale, gauge=rule.is_gauge, power=rule.is_gauge and rule.has_energy)
+    return Derived(
+        slots,
+        _tail(readings, track, sums, end_ms),
+        anchored=track.anchored,
+        settled=to_last or _settled(rule, readings, track, end_ms),
+    )
+
+
+def _usable(rule: Rule, readings: Readings) -> NDArray[np.bool_]:
+    """Readings whose value can be a measurement of this series at all."""
+    size = np.abs(readings.value)
+    if rule.is_gauge:
+        return np.asarray(size <= min(rule.value_limit, MAX_ABS_VALUE))
+    largest = MAX_DELTA if rule.behaviour is Behaviour.DELTA else MAX_REGISTER
+    return np.asarray(size < largest / rule.scale)
+
+
+def _classes(readings: Readings) -> NDArray[np.uint8]:
+    """Class of the time before each reading but the first, by lateness alone."""
+    late = (readings.flags[1:] & ReadingFlag.LATE) != 0
+    return np.where(late, np.uint8(TimeClass.LATE), np.uint8(TimeClass.MEASURED))
+
+
+def _enough_before(ts_ms: Int64, start_ms: int, *, from_first: bool) -> bool:
+    """Whether the first reading that closes an interval inside the range has its usual interval known."""
+    before = int(np.searchsorted(ts_ms, start_ms, side="right"))
+    return from_first or before > USUAL_OF + 1
+
+
+def _gauge_track(rule: Rule, readings: Readings, start_ms: int, *, from_first: bool) -> _Track:
+    good = _usable(rule, readings)
+    at = np.flatnonzero(good)
+    ts = readings.ts_ms[at]
+    points = fixed_point(readings.value[at], rule.scale)
+    length = np.diff(ts)
+    if needs_wide(points, int(length.max()) if len(length) else 0):
+        points = points.astype(object)
+    gap = gaps(rule, readings.ts_ms, at[:-1], length)
+    skipped = np.diff(at) > 1
+    time_class = _classes(readings)[at[1:] - 1] if len(at) > 1 else np.empty(0, np.uint8)
+    time_class[skipped] = TimeClass.SUSPECT
+    time_class[gap] = TimeClass.MISSING
+    joined = ~gap
+    opens = int(np.searchsorted(ts, start_ms, side="right")) - 1
+    anchored = from_first or (opens >= 0 and int(at[opens]) > USUAL_OF)
+    return _Track(
+        ts[:-1][joined], ts[1:][joined], points[:-1][joined], points[1:][joined],
+        ts[:-1], ts[1:], time_class, gap, (), _NONE, _NONE, good, points,
+        int(at[-1]) if len(at) else -1, None, anchored,
+    )  # fmt: skip
+
+
+def _counter_track(rule: Rule, readings: Readings, start_ms: int, *, from_first: bool) -> _Track:
+    good = _usable(rule, readings)
+    at = np.flatnonzero(good)
+    ts = readings.ts_ms[at]
+    register = np.rint(readings.value[at] * rule.scale).astype(np.int64)
+    begin, anchored = 0, from_first
+    if not from_first and len(at):
+        known = counter.anchor(ts, counter.normal_pairs(rule, ts, register), start_ms - counter.STALL_MS)
+        anchored = known is not None and int(at[known]) > USUAL_OF
+        begin = known if known is not None else 0
+    decided = counter.decide(rule, ts[begin:], register[begin:])
+    at_run = at[begin:]
+    good[at_run] = ~decided.suspect
+    length = np.diff(readings.ts_ms)
+    gap = gaps(rule, readings.ts_ms, np.arange(len(length)), length)
+    time_class = _classes(readings)
+    time_class[gap] = TimeClass.ESTIMATED
+    time_class[at_run[list(decided.estimated)] - 1] = TimeClass.ESTIMATED
+    time_class[at_run[list(decided.doubtful)] - 1] = TimeClass.SUSPECT
+    time_class[~good[1:]] = TimeClass.SUSPECT
+    opening, closing = at_run[decided.opening], at_run[decided.closing]
+    slots = slot_of(readings.ts_ms)
+    marks = tuple((int(slots[at_run[row]]), int(flag)) for row, flag in decided.flags)
+    last = int(at_run[decided.good]) if len(at_run) else -1
+    pending_ms = int(readings.ts_ms[last]) if decided.pending else None
+    return _Track(
+        readings.ts_ms[opening], readings.ts_ms[closing], decided.amount, decided.amount,
+        readings.ts_ms[:-1], readings.ts_ms[1:], time_class, gap, marks, _NONE, _NONE,
+        good, np.rint(readings.value[good] * rule.scale).astype(np.int64), last, pending_ms, anchored,
+    )  # fmt: skip
+
+
+def _delta_track(rule: Rule, readings: Readings, start_ms: int, *, from_first: bool) -> _Track:
+    """An amount belongs to the time since the reading before.
+
+    The very first amount, and one after a gap, cover a time that nobody knows: they are booked whole in the
+    slot that contains the millisecond before the reading, and their time stays missing.
+    """
+    good = _usable(rule, readings)
+    length = np.diff(readings.ts_ms)
+    amount = np.rint(np.where(good, readings.value, 0.0) * rule.scale).astype(np.int64)
+    if rule.steps_per_ms != float("inf"):
+        good[1:] &= np.abs(amount[1:]) <= rule.steps_per_ms * length + rule.tolerance_steps
+    gap = gaps(rule, readings.ts_ms, np.arange(len(length)), length)
+    time_class = _classes(readings)
+    time_class[~good[1:]] = TimeClass.SUSPECT
+    time_class[gap] = TimeClass.MISSING
+    spread = np.flatnonzero(good[1:] & ~gap)
+    lone = good.copy()
+    lone[1:] &= gap
+    lone[:1] &= from_first
+    book_slot = slot_of(readings.ts_ms[lone] - 1)
+    return _Track(
+        readings.ts_ms[spread], readings.ts_ms[spread + 1], amount[spread + 1], amount[spread + 1],
+        readings.ts_ms[:-1], readings.ts_ms[1:], time_class, gap, (), book_slot, amount[lone],
+        good, amount[good], len(readings) - 1, None,
+        _enough_before(readings.ts_ms, start_ms, from_first=from_first),
+    )  # fmt: skip
+
+
+def _sums(rule: Rule, readings: Readings, track: _Track, start_ms: int, end_ms: int) -> SlotSums:
+    """Everything of the track that falls into the range, summed by slot."""
+    inside = (track.t1_ms > start_ms) & (track.t0_ms < end_ms)
+    energy = cut(track.t0_ms[inside], track.t1_ms[inside])
+    length = (track.t1_ms - track.t0_ms)[inside]
+    if rule.is_gauge:
+        acc = gauge_pieces(track.first[inside], track.second[inside], energy, length, hold=rule.hold)
+    else:
+        acc = amount_pieces(track.first[inside], energy, length)
+    timed = (track.time_t1_ms > start_ms) & (track.time_t0_ms < end_ms)
+    time = cut(track.time_t0_ms[timed], track.time_t1_ms[timed])
+    low, high = np.searchsorted(readings.ts_ms, [start_ms, end_ms]).tolist()
+    known = track.time_class[timed][time.of] != TimeClass.MISSING
+    point_slot = slot_of(readings.ts_ms[low:high])
+    rows = np.unique(
+        np.concatenate(
+            [_distinct(s) for s in (point_slot, energy.slot_ms, time.slot_ms[known], track.book_slot_ms)]
+        )
+    )
+    rows = rows[(rows >= start_ms) & (rows < end_ms)]
+    sums = SlotSums.empty(len(rows), wide=acc.dtype == object or track.points.dtype == object)
+    sums.start_ms[:] = rows
+    _add_points(sums, readings, track, point_slot, low, gauge=rule.is_gauge)
+    _add(sums, sums.acc, energy.slot_ms, acc)
+    _add(sums, sums.covered_ms, energy.slot_ms, energy.length_ms)
+    _add_time(sums, time, track.time_class[timed])
+    _mark_gaps(sums, track, timed)
+    _book(sums, track)
+    return sums
+
+
+def _add_points(
+    sums: SlotSums, readings: Readings, track: _Track, point_slot: Int64, low: int, *, gauge: bool
+) -> None:
+    high = low + len(point_slot)
+    _add(sums, sums.count, point_slot, np.ones(len(point_slot), np.int64))
+    good = track.good[low:high]
+    skipped = int(np.count_nonzero(track.good[:low]))
+    points = track.points[skipped : skipped + int(np.count_nonzero(good))]
+    slot, value = point_slot[good], readings.value[low:high][good]
+    if not len(slot):
+        return
+    first = _run_starts(slot)
+    at = np.searchsorted(sums.start_ms, slot[first])
+    sums.good[at] = np.diff(np.append(first, len(slot)))
+    if gauge:
+        sums.points[at] = np.add.reduceat(points, first)
+    sums.min[at] = np.minimum.reduceat(value, first)
+    sums.max[at] = np.maximum.reduceat(value, first)
+    sums.last[at] = value[np.append(first[1:], len(slot)) - 1]
+
+
+def _add_time(sums: SlotSums, time: Pieces, time_class: NDArray[np.uint8]) -> None:
+    columns = {
+        TimeClass.MEASURED: sums.measured_ms,
+        TimeClass.LATE: sums.late_ms,
+        TimeClass.ESTIMATED: sums.estimated_ms,
+        TimeClass.SUSPECT: sums.suspect_ms,
+    }
+    present = np.flatnonzero(np.bincount(time_class, minlength=len(TimeClass))).tolist()
+    for code in present:
+        if code == TimeClass.MISSING:
+            continue
+        if len(present) == 1:
+            _add(sums, columns[TimeClass(code)], time.slot_ms, time.length_ms)
+        else:
+            of_code = time_class[time.of] == code
+            _add(sums, columns[TimeClass(code)], time.slot_ms[of_code], time.length_ms[of_code])
+
+
+def _mark_gaps(sums: SlotSums, track: _Track, timed: NDArray[np.bool_]) -> None:
+    gap = track.gap & timed
+    if gap.any():
+        touched = _distinct(cut(track.time_t0_ms[gap], track.time_t1_ms[gap]).slot_ms)
+        sums.flags[np.isin(sums.start_ms, touched)] |= Flag.GAP
+    for slot_ms, flag in track.marks:
+        sums.flags[sums.start_ms == slot_ms] |= flag
+
+
+def _book(sums: SlotSums, track: _Track) -> None:
+    for slot_ms, amount in zip(track.book_slot_ms.tolist(), track.book_amount.tolist(), strict=True):
+        at = sums.start_ms == slot_ms
+        sums.acc[at] += amount
+        sums.booked[at] = True
+
+
+def _add(sums: SlotSums, column: Ints, slot_ms: Int64, amount: Ints) -> None:
+    """Add amounts, given in time order, to the rows of their slots; slots without a row are left out."""
+    if not len(slot_ms):
+        return
+    first = _run_starts(slot_ms)
+    slot = slot_ms[first]
+    at = np.searchsorted(sums.start_ms, slot)
+    at[at == len(sums.start_ms)] = 0
+    here = sums.start_ms[at] == slot if len(sums.start_ms) else np.zeros(len(slot), np.bool_)
+    column[at[here]] += np.add.reduceat(amount, first)[here]
+
+
+def _run_starts(slot_ms: Int64) -> Int64:
+    return np.concatenate([_ZERO, np.flatnonzero(slot_ms[1:] != slot_ms[:-1]) + 1])
+
+
+def _distinct(slot_ms: Int64) -> Int64:
+    return slot_ms[_run_starts(slot_ms)] if len(slot_ms) else slot_ms
+
+
+def _settled(rule: Rule, readings: Readings, track: _Track, end_ms: int) -> bool:
+    if track.last_good < 0 or (track.pending_ms is not None and track.pending_ms < end_ms):
+        return False
+    if rule.behaviour is Behaviour.COUNTER:
+        return int(readings.ts_ms[-1]) >= end_ms + LOOKAHEAD_MS
+    return int(readings.ts_ms[track.last_good]) >= end_ms
+
+
+def _tail(readings: Readings, track: _Track, sums: SlotSums, end_ms: int) -> Tail:
+    last = len(readings) - 1
+    last_ts = int(readings.ts_ms[-1]) if last >= 0 else 0
+    open_slot = last_ts - last_ts % SLOT_MS
+    inside = len(sums) > 0 and int(sums.start_ms[-1]) == open_slot and last_ts < end_ms
+    ready = inside and track.last_good == last and track.pending_ms is None
+    good_ms = int(readings.ts_ms[track.last_good]) if track.last_good >= 0 else last_ts
+    stable = good_ms - REVISION_MS
+    return Tail(
+        ready=ready,
+        last_ts_ms=last_ts,
+        last_value=int(track.points[-1]) if ready else 0,
+        stable_ms=stable - stable % SLOT_MS,
+        sums=sums.take(slice(len(sums) - 1, None)) if ready else SlotSums.empty(0),
+    )
+
+
+_NONE: Int64 = np.empty(0, np.int64)
+_ZERO: Int64 = np.zeros(1, np.int64)

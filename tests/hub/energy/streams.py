@@ -1,0 +1,137 @@
+"""Streams of readings for the tests of the energy core: with known true energy, and with faults."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hypothesis import strategies as st
+
+from hub.energy.derive import (
+    LOOKAHEAD_MS,
+    LOOKAHEAD_READINGS,
+    LOOKBACK_MS,
+    LOOKBACK_READINGS,
+    Derived,
+    derive,
+)
+from hub.energy.slots import SLOT_MS, Readings, Rule
+from hub.model.series import Behaviour
+from hub.model.units import Quantity
+
+T0_MS = 1_764_547_200_000  # 2025-12-01 00:00 UTC
+HOUR_MS = 3_600_000
+POWER = Rule(Behaviour.GAUGE, Quantity.POWER)
+TEMPERATURE = Rule(Behaviour.GAUGE, Quantity.TEMPERATURE)
+PRICE = Rule(Behaviour.GAUGE, Quantity.PRICE, hold=True)
+ENERGY = Rule(Behaviour.COUNTER, Quantity.ENERGY)
+GAS = Rule(Behaviour.COUNTER, Quantity.GAS)
+PULSES = Rule(Behaviour.DELTA, Quantity.ENERGY)
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """A slot-aligned range of a stream."""
+
+    start_ms: int
+    end_ms: int
+
+
+def whole(rule: Rule, readings: Readings) -> Derived:
+    """Everything of a stream."""
+    first, last = int(readings.ts_ms[0]) - SLOT_MS, int(readings.ts_ms[-1]) + SLOT_MS
+    return derive(rule, readings, first, last, from_first=True, to_last=True)
+
+
+def derive_part(rule: Rule, stored: Readings, start_ms: int, end_ms: int) -> Derived:
+    """As a caller does it over a store: ask with the published context, and for more until it is enough."""
+    back, ahead = 1, 1
+    while True:
+        low, low_ms = stored.ts_ms.searchsorted([start_ms, start_ms - back * LOOKBACK_MS]).tolist()
+        high, high_ms = stored.ts_ms.searchsorted([end_ms, end_ms + ahead * LOOKAHEAD_MS]).tolist()
+        low = max(min(low - back * LOOKBACK_READINGS, low_ms), 0)
+        high = min(max(high + ahead * LOOKAHEAD_READINGS, high_ms), len(stored))
+        found = derive(
+            rule,
+            stored.rows(low, high),
+            start_ms,
+            end_ms,
+            from_first=low == 0,
+            to_last=high == len(stored),
+        )
+        if found.anchored and found.settled:
+            return found
+        back, ahead = back * (1 if found.anchored else 3), ahead * (1 if found.settled else 3)
+
+
+STEPS_MS = st.one_of(
+    st.sampled_from([1000, 10_000, 10_000, 10_000, 60_000, 60_000, 300_000]),
+    st.integers(1, 400_000),
+    st.sampled_from([300_001, 900_000, 1_200_000, 3_600_000, 20_000_000]),
+)
+ORDINARY_STEPS_MS = st.one_of(st.sampled_from([1000, 10_000, 60_000, 300_000]), st.integers(1, 300_000))
+FLAGS = st.sampled_from([0, 0, 0, 0, 0, 0, 0, 1])
+
+
+@st.composite
+def times(draw: st.DrawFn, steps: st.SearchStrategy[int], size: int) -> list[int]:
+    """Increasing times from about T0 on."""
+    ts = T0_MS + draw(st.integers(0, SLOT_MS))
+    result = []
+    for step in draw(st.lists(steps, min_size=size, max_size=size)):
+        result.append(ts)
+        ts += step
+    return result
+
+
+@st.composite
+def gauge_streams(draw: st.DrawFn, largest: float = 1e4) -> Readings:
+    """A gauge with gaps, late readings and now and then nonsense."""
+    size = draw(st.integers(1, 80))
+    value = st.one_of(st.floats(-largest, largest), st.sampled_from([0.0, 1000.0, float("nan"), 1e15, -1e15]))
+    return Readings.of(
+        draw(times(STEPS_MS, size)),
+        draw(st.lists(value, min_size=size, max_size=size)),
+        draw(st.lists(FLAGS, min_size=size, max_size=size)),
+    )
+
+
+@st.composite
+def counter_streams(draw: st.DrawFn) -> Readings:
+    """A register in Wh that counts, stands, jumps, dips, resets and shivers, long enough to calm down between."""
+    stamps: list[int] = []
+    values: list[float] = []
+    ts, level = T0_MS + draw(st.integers(0, SLOT_MS)), draw(st.sampled_from([0.0, 3.0, 60_000.0, 1e6]))
+    for _ in range(draw(st.integers(1, 14))):
+        fault = draw(
+            st.sampled_from(["run", "run", "calm", "zero", "dip", "jump", "reset", "noise", "stand"])
+        )
+        step_ms = draw(st.sampled_from([10_000, 10_000, 60_000, 300_000]))
+        count = draw(st.integers(1, 8)) if fault != "calm" else 1_200_000 // step_ms
+        for _ in range(count):
+            ts += step_ms
+            rise = (
+                draw(st.sampled_from([0.0, 2.0, 3.25, 100.0])) if fault in ("run", "reset", "calm") else 0.0
+            )
+            level = rise if fault == "reset" and not values else level + rise
+            shown = {"zero": 0.0, "dip": level - 500.0, "jump": level + 5e5, "noise": level - level / 2000}
+            stamps.append(ts)
+            values.append(shown.get(fault, level))
+        ts += draw(st.sampled_from([0, 0, 0, 2_000_000, 30_000_000]))
+        if fault == "reset":
+            level = draw(st.sampled_from([0.0, 5.0]))
+        if fault == "stand":
+            level += draw(st.sampled_from([0.0, 1000.0, 30_000.0]))
+    flags = draw(st.lists(FLAGS, min_size=len(stamps), max_size=len(stamps)))
+    return Readings.of(stamps, values, flags)
+
+
+@st.composite
+def delta_streams(draw: st.DrawFn) -> Readings:
+    """Amounts in Wh."""
+    size = draw(st.integers(1, 60))
+    value = st.one_of(st.floats(0, 500), st.sampled_from([0.0, 1e7, float("inf"), -3.0]))
+    return Readings.of(
+        draw(times(STEPS_MS, size)),
+        draw(st.lists(value, min_size=size, max_size=size)),
+        draw(st.lists(FLAGS, min_size=size, max_size=size)),
+    )
