@@ -21,7 +21,7 @@ from integrations.modbus.decode import number, scaled
 from integrations.modbus.plan import Block
 from integrations.modbus.registers import Register, Template, load_template, registers_of
 
-_SIGNED = (Quantity.POWER, Quantity.REACTIVE_POWER, Quantity.CURRENT)
+_SIGNED = (Quantity.POWER, Quantity.REACTIVE_POWER)  # currents are magnitudes in most meters
 
 
 @dataclass(frozen=True, slots=True)

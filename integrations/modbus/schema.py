@@ -140,5 +140,5 @@ SCHEMA = EntrySchema(
     }
 )
 """``reversed`` is for a meter that sees its energy from the other side, such as the two-way meter of a solar
-plant wired as a consumer: powers and currents change their sign, import and export change places. Without
+plant wired as a consumer: powers change their sign, import and export change places. Without
 ``unit`` the template's unit is taken, else 1."""

@@ -7,10 +7,11 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
-from hub.plugins.testing import MemoryIntake
-from integrations.modbus.schema import SCHEMA
 from pymodbus.server import ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
+
+from hub.plugins.testing import MemoryIntake
+from integrations.modbus.schema import SCHEMA
 
 Floats = Mapping[int, Sequence[float]]
 Words = Mapping[int, Sequence[int]]
@@ -38,7 +39,7 @@ def unit(
     holding: Words | None = None,
     inputs: Words | None = None,
 ) -> SimDevice:
-    """A unit with input floats (high word first), input words or holding words; all other addresses are holes."""
+    """A unit with input floats (high word first), input or holding words; other addresses are holes."""
     bits = [SimData(0, values=[False] * 8, datatype=DataType.BITS)]
     hole = [SimData(60000, values=[0], datatype=DataType.REGISTERS)]
     input_data = [
@@ -57,7 +58,7 @@ def unit(
 @contextlib.asynccontextmanager
 async def serve(*units: SimDevice, framer: str = "socket", **more: Any) -> AsyncIterator[int]:
     """A pymodbus server with these units; yields its port."""
-    server = ModbusTcpServer(list(units), address=("127.0.0.1", 0), framer=framer, **more)
+    server: Any = ModbusTcpServer(list(units), address=("127.0.0.1", 0), framer=framer, **more)
     await server.serve_forever(background=True)
     try:
         yield server.transport.sockets[0].getsockname()[1]
