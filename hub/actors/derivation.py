@@ -23,7 +23,7 @@ from hub.energy.slots import SLOT_MS, SlotColumns
 from hub.model.series import Series
 from hub.storage import sealing, slots, tables
 from hub.storage.database import Database
-from hub.storage.readings import span_of
+from hub.storage.readings import stat
 from hub.storage.rederive import Rederived, rederive
 
 DAYS = "days"
@@ -194,17 +194,21 @@ class DerivationStore:
     async def keep_house(self, now_ms: int) -> int:
         """Seal days of readings and compact closed months, one small transaction each."""
         days = await self._database.read(
-            lambda conn: sealing.days_to_seal(conn, now_ms, self._seal_after_ms)[:SEALED_PER_TURN]
+            lambda conn: sealing.days_to_seal(conn, now_ms, self._seal_after_ms, at_most=SEALED_PER_TURN)
         )
         for number, day in days:
-            await self._database.write(
-                lambda conn, number=number, day=day: sealing.seal_day(conn, number, day),  # type: ignore[misc]  # bound per turn
-                label="seal",
-            )
+            await self._seal(number, day)
         moved = len(days)
         for resolution in (slots.SLOT, slots.DAY):
             moved += await self._compact(resolution, now_ms)
         return moved
+
+    async def _seal(self, number: int, day: int) -> None:
+        left = True
+        while left:  # in slices, so that readings that arrive never wait long
+            left = (
+                await self._database.write(lambda conn: sealing.seal_day(conn, number, day), label="seal")
+            ).left
 
     async def _compact(self, resolution: str, now_ms: int) -> int:
         before_ms = slots.period_of(slots.SLOT, now_ms - COMPACT_AFTER_MS)
@@ -224,11 +228,11 @@ class DerivationStore:
         """First and last stored reading of each series that has any, as spans of slots."""
 
         def job(conn: sa.Connection) -> dict[int, Span]:
-            found = {number: span_of(conn, number) for number in numbers}
+            found = {number: stat(conn, number) for number in numbers}
             return {
-                number: Span(span[0] - span[0] % SLOT_MS, span[1] + 1)
-                for number, span in found.items()
-                if span is not None
+                number: Span(one.first_ms, one.last_ms + 1)
+                for number, one in found.items()
+                if one.first_ms is not None and one.last_ms is not None
             }
 
         return await self._database.read(job)

@@ -1,6 +1,6 @@
 """Integration actor: runs one configured entry, for ever, whatever its device does.
 
-In: :class:`StartEntry`, :class:`StopEntry`. Out: ``EntryChanged``.
+In: :class:`RestartEntry`. Out: ``EntryChanged``; :class:`EntryStatus` is kept up to date.
 
 The source may raise, hang on connect, return, or raise what ends a process: the actor waits with back-off and
 connects again; wrong credentials wait for a new configuration. An outage is logged once when it begins and
@@ -32,26 +32,19 @@ FAILURES_TO_QUARANTINE = 5
 FAILURE_WINDOW_S = 60.0
 
 
-@dataclass(frozen=True, slots=True)
-class EntryView:
-    """State of an entry for people: connecting, running, retrying, needs_user, quarantined or stopped."""
+@dataclass(slots=True)
+class EntryStatus:
+    """State of an entry: connecting, running, retrying, needs_user, quarantined or stopped.
 
-    entry_id: str
-    domain: str
-    name: str
-    state: str
-    detail: str
-    code: str
-    since_ms: int
-    failures: int
-    stored_values: int
-    last_stored_ms: int
+    Written by the entry's actor, read by anyone on the loop; it outlives a restart of the actor.
+    """
+
+    state: str = "connecting"
+    detail: str = ""
+    code: str = ""
+    since_ms: int = 0
+    failures: int = 0
     stack: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class GetEntry(Request[EntryView]):
-    """Ask how the entry is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +63,7 @@ class IntegrationActor(AsyncActor):
         bus: EventBus,
         clock: Clock,
         *,
-        name: str = "",
+        status: EntryStatus,
     ) -> None:
         super().__init__()
         self._integration = integration
@@ -78,13 +71,11 @@ class IntegrationActor(AsyncActor):
         self._intake = intake
         self._bus = bus
         self._clock = clock
-        self._name = name or intake.entry_id
-        self._backoff = Backoff(first_s=1.0, cap_s=30.0)
+        self._status = status
+        self._backoff = Backoff(1.0, 30.0)
         self._task: asyncio.Task[None] | None = None
-        self._state = ("connecting", "", "")
-        self._since_ms = clock.now_ms()
         self._failures: list[float] = []
-        self._stack = ""
+        status.state, status.since_ms = "connecting", clock.now_ms()
 
     async def setup(self) -> None:
         """Begin to connect; the actor answers meanwhile."""
@@ -95,10 +86,8 @@ class IntegrationActor(AsyncActor):
         await self._end()
 
     async def on_receive(self, message: Any) -> Any:
-        """Tell or restart."""
+        """Restart, on request."""
         match message:
-            case GetEntry():
-                return self._view()
             case RestartEntry():
                 await self._end()
                 self._failures.clear()
@@ -160,7 +149,7 @@ class IntegrationActor(AsyncActor):
             case TimeoutError():
                 self._enter("retrying", f"no connection within {CONNECT_LIMIT_S:.0f} s", "WL-INT-004")
                 return True
-        self._stack = "".join(traceback.format_exception(failure))
+        self._status.stack = "".join(traceback.format_exception(failure))
         detail = f"{type(failure).__name__}: {failure}"
         now_s = self._clock.monotonic_s()
         self._failures = [at_s for at_s in self._failures if now_s - at_s < FAILURE_WINDOW_S] + [now_s]
@@ -172,36 +161,23 @@ class IntegrationActor(AsyncActor):
 
     def _enter_quietly(self, state: str) -> None:
         """Connecting again and again is one outage: people keep seeing why it began."""
-        if self._state[0] not in ("retrying", state):
+        if self._status.state not in ("retrying", state):
             self._enter(state)
 
     def _enter(self, state: str, detail: str = "", code: str = "") -> None:
-        before = self._state
-        self._state = (state, detail, code)
-        if before[0] == state and before[2] == code:
+        status = self._status
+        before = status.state
+        unchanged = before == state and status.code == code
+        status.state, status.detail, status.code = state, detail, code
+        status.failures = len(self._failures)
+        if unchanged:
             return
-        self._since_ms = self._clock.now_ms()
+        status.since_ms = self._clock.now_ms()
         entry = self._intake.entry_id
         extra = {"integration": self._integration.domain, "entry": entry}
         if state in ("retrying", "needs_user", "quarantined"):
             level = logging.WARNING if state == "retrying" else logging.ERROR
             LOGGER.log(level, "integration %s is %s: %s", entry, state, detail, extra=extra)
-        elif state == "running" and before[0] == "retrying":
+        elif state == "running" and before == "retrying":
             LOGGER.info("integration %s works again", entry, extra=extra)
         self._bus.publish(EntryChanged(entry, self._integration.domain, state, detail))
-
-    def _view(self) -> EntryView:
-        state, detail, code = self._state
-        return EntryView(
-            self._intake.entry_id,
-            self._integration.domain,
-            self._name,
-            state,
-            detail,
-            code,
-            self._since_ms,
-            len(self._failures),
-            self._intake.stored_values,
-            self._intake.last_stored_ms,
-            self._stack,
-        )

@@ -1,4 +1,4 @@
-"""Processing actor: decides *what* is derived *when*; the arithmetic is in ``hub.energy``, the rows in ``hub.storage``.
+"""Processing actor: decides *what* is derived *when*; sums are in ``hub.energy``, rows in ``hub.storage``.
 
 In: ``ReadingsStored``, ``RangesDirtied``, questions about history and live figures.
 Out: ``SlotsDerived``.

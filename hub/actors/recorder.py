@@ -27,7 +27,8 @@ from hub.model.events import HealthChanged, ReadingsStored
 from hub.model.reading import ReadingBatch, Stored
 from hub.runtime.actor import AsyncActor, Request
 from hub.runtime.clock import Clock
-from hub.storage.database import AppendOutcome, AppendRows, Database, QuarantineRow
+from hub.storage.batches import AppendOutcome, AppendRows, QuarantineRow
+from hub.storage.database import Database
 
 LOGGER = logging.getLogger(__name__)
 

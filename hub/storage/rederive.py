@@ -66,7 +66,7 @@ def rederive(conn: sa.Connection, series: Series, start_ms: int, end_ms: int) ->
 def _touched(conn: sa.Connection, series: Series, start_ms: int, end_ms: int) -> tuple[int, int]:
     """The slot-aligned range that readings inside the given one can change."""
     before = read_before(conn, series.no, start_ms, 1)
-    after = read_after(conn, series.no, end_ms, 1)
+    after = read_after(conn, series.no, end_ms - 1, 1)
     if len(before.ts_ms):
         start_ms = min(start_ms, int(before.ts_ms[0]))
     if len(after.ts_ms):
@@ -86,14 +86,14 @@ def _fetch(
     if len(before.ts_ms):
         from_ms = min(from_ms, int(before.ts_ms[0]))
     scale = ahead // LOOKAHEAD_READINGS
-    after = read_after(conn, number, end_ms, ahead)
+    after = read_after(conn, number, end_ms - 1, ahead)
     to_ms = end_ms + LOOKAHEAD_MS * scale
     if len(after.ts_ms):
         to_ms = max(to_ms, int(after.ts_ms[-1]) + 1)
     columns = read_columns(conn, number, max(from_ms, FIRST_MS), to_ms)
     first = columns.ts_ms[0] if len(columns.ts_ms) else from_ms
     from_first = not len(read_before(conn, number, int(first), 1).ts_ms)
-    to_last = not len(read_after(conn, number, to_ms, 1).ts_ms)
+    to_last = not len(read_after(conn, number, to_ms - 1, 1).ts_ms)
     return _readings(columns), from_first, to_last
 
 

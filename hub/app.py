@@ -1,0 +1,500 @@
+"""The hub: builds the actors from the configuration, starts them in order and stops them in reverse.
+
+This is the composition root below the command line; it knows every part and no part knows it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from prometheus_client import CollectorRegistry
+
+from hub import __version__
+from hub.actors.auth import AuthActor, AuthBook
+from hub.actors.board import LatestBoard
+from hub.actors.device import ApplyDevices, CheckSilence, DeviceActor
+from hub.actors.intake import HubIntake
+from hub.actors.integration import EntryStatus, IntegrationActor
+from hub.actors.marks import MarkBook
+from hub.actors.processing import KeepHouse, ProcessingActor, WorkNow
+from hub.actors.recorder import IngestLoad, RecorderActor
+from hub.actors.registry import InboxItem, Registry
+from hub.broker import BrokerSupervisor
+from hub.bus import EventBus
+from hub.config import ConfigErrors, HubConfig, load_or_keep, load_tolerant, revealed
+from hub.errors import RetryLater, WattlineError
+from hub.model.admission import Frontier, TimeLimits
+from hub.model.device import DeviceInfo
+from hub.model.events import HealthChanged
+from hub.plugins.api import BrokerAddress, Endpoint, Integration
+from hub.plugins.manager import PluginManager
+from hub.runtime.actor import Ref, request
+from hub.runtime.clock import Clock, SystemClock
+from hub.runtime.jobs import PeriodicTask
+from hub.runtime.supervisor import Supervisor
+from hub.runtime.watchdog import LoopBlocked, Watchdog
+from hub.storage import registry as registry_rows
+from hub.storage.database import Database
+from hub.storage.readings import last_rows
+from hub.storage.sites import save_site
+
+LOGGER = logging.getLogger(__name__)
+
+WORK_EVERY_S = 2.0
+SILENCE_EVERY_S = 15.0
+HOUSE_EVERY_S = 600.0
+STOP_LIMIT_S = 4.0
+DISK_CODE_SHARES = (("WL-SYS-002", 0.05), ("WL-SYS-001", 0.15))
+SANE_CLOCK_MS = 1_767_225_600_000
+"""2026-01-01: no hub of this version ran before it, so an earlier clock is not set."""
+
+
+@dataclass(frozen=True, slots=True)
+class HubOptions:
+    """What the command line says; ``None`` leaves it to the configuration."""
+
+    config_dir: Path
+    data_dir: Path
+    host: str | None = None
+    port: int | None = None
+    safe_mode: bool = False
+    role: str = "all"
+
+
+@dataclass(slots=True)
+class _Entry:
+    domain: str
+    name: str
+    options: Mapping[str, Any]
+    integration: Integration
+    intake: HubIntake
+    status: EntryStatus
+
+
+@dataclass(frozen=True, slots=True)
+class EntryView:
+    """A configured integration entry as people see it; ``readings`` counts stored values since the start."""
+
+    entry_id: str
+    domain: str
+    name: str
+    state: str
+    detail: str
+    code: str
+    since_ms: int | None
+    version: str
+    quality: str
+    readings: int
+    last_stored_ms: int
+    stack: str
+
+
+@dataclass(slots=True)
+class _Health:
+    """Parts that said they are ill; a part that is not here is well."""
+
+    ill: dict[str, HealthChanged] = field(default_factory=dict)
+
+    def note(self, event: HealthChanged) -> None:
+        if event.ok:
+            self.ill.pop(event.part, None)
+        else:
+            self.ill[event.part] = event
+
+
+class Hub:
+    """One running hub. :meth:`start` it, serve it, :meth:`stop` it.
+
+    Attributes are the collaborators that web and the command line need: refs of the actors, the bus, the
+    database, the registry and board (to read, on the loop), the clock, the configuration.
+    """
+
+    recorder: Ref
+    device: Ref
+    processing: Ref
+    auth: Ref
+    database: Database
+
+    def __init__(self, options: HubOptions, clock: Clock | None = None) -> None:
+        self.options = options
+        self.config_dir = options.config_dir
+        self.data_dir = options.data_dir
+        self.clock: Clock = clock or SystemClock()
+        self.version = __version__
+        self.bus = EventBus()
+        self.supervisor = Supervisor(self.clock, on_event=self.bus.publish)
+        self.watchdog = Watchdog(self._on_blocked)
+        self.registry = Registry()
+        self.board = LatestBoard()
+        self.load = IngestLoad()
+        self.auth_book = AuthBook()
+        self.run_key = secrets.token_urlsafe(32)
+        self.safe_mode: ConfigErrors | None = None
+        self.config: HubConfig
+        self.plugins = PluginManager(options.config_dir)
+        self.started_ms = self.clock.now_ms()
+        self._frontier = Frontier()
+        self._marks = MarkBook()
+        self._entries: dict[str, _Entry] = {}
+        self._jobs: list[PeriodicTask] = []
+        self._broker: BrokerSupervisor | None = None
+        self._broker_address: BrokerAddress | None = None
+        self._health = _Health()
+        self._blocked: list[LoopBlocked] = []
+        self.metrics_registry = CollectorRegistry()
+
+    # --- life
+
+    async def start(self) -> None:
+        """Open the store, start the actors, the broker and the integrations; the web comes after.
+
+        Raises:
+            WattlineError: the store cannot be used; nothing was started.
+        """
+        await asyncio.to_thread(self.plugins.load)
+        self.config, self.safe_mode = await asyncio.to_thread(
+            load_tolerant, self.config_dir, self.plugins.schemas()
+        )
+        if self.safe_mode is not None:
+            LOGGER.error(
+                "the configuration has errors, the hub starts in safe mode\n%s", self.safe_mode.render()
+            )
+        self.database = await Database.open(self.config.storage.url, self.data_dir, clock=self.clock)
+        try:
+            await self._load_registry()
+            self.watchdog.start()
+            self.bus.subscribe(HealthChanged, self._health.note)
+            await self._start_actors()
+            await self._start_broker()
+            self._start_jobs()
+            if not self.options.safe_mode:
+                for entry_id, domain, options in self._wanted_entries():
+                    self._start_entry(entry_id, domain, options)
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def stop(self) -> None:
+        """Stop everything in reverse; what was accepted is committed before the store closes."""
+        for job in self._jobs:
+            await job.stop()
+        self._jobs.clear()
+        forced = await self.supervisor.stop_all(timeout_s=STOP_LIMIT_S)
+        if forced:
+            LOGGER.warning("these parts had to be cancelled: %s", ", ".join(forced))
+        if self._broker is not None:
+            await self._broker.stop()
+        await self.watchdog.stop()
+        await self.database.close()
+        self.run_file.unlink(missing_ok=True)
+
+    @property
+    def run_file(self) -> Path:
+        """Where the command line finds the running hub: loopback address and a key for this process."""
+        return self.data_dir / "run.json"
+
+    def announce(self, host: str, port: int) -> None:
+        """Write the run file, readable by the owner only."""
+        plain = {
+            "url": f"http://{host}:{port}",
+            "key": self.run_key,
+            "pid": os.getpid(),
+            "version": self.version,
+        }
+        temporary = self.run_file.with_suffix(".new")
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            json.dump(plain, file)
+        temporary.replace(self.run_file)
+
+    async def _load_registry(self) -> None:
+        config = self.config
+
+        def job(conn: Any) -> tuple[Any, ...]:
+            series = registry_rows.load_series(conn)
+            return (
+                registry_rows.load_devices(conn),
+                series,
+                last_rows(conn, [one.no for one in series]),
+                registry_rows.load_inbox(conn),
+                registry_rows.load_ignored_sources(conn),
+            )
+
+        devices, series, newest, inbox, ignored = await self.database.read(job)
+        self.registry.load(devices, series)
+        self.registry.inbox.update((item["device"].id, InboxItem(**item)) for item in inbox)
+        self.registry.ignored_sources.update(ignored)
+        self._frontier.cover(self.registry.count)
+        for number, (ts_ms, value, flags) in newest.items():
+            self.board.set(number, ts_ms, value, flags)
+            self._frontier.last_ms[number] = ts_ms
+        await self.database.write(lambda conn: save_site(conn, config.site, self.clock.now_ms()))
+
+    async def _start_actors(self) -> None:
+        config = self.config
+        self.recorder = self.supervisor.start(
+            "recorder",
+            lambda: RecorderActor(
+                self.database,
+                self.bus,
+                self.clock,
+                registry=self.registry,
+                frontier=self._frontier,
+                marks=self._marks,
+                load=self.load,
+                limits=TimeLimits(int(config.site.late_after_s * 1000), int(config.site.past_limit_s * 1000)),
+            ),
+        )
+        self.device = self.supervisor.start(
+            "device",
+            lambda: DeviceActor(
+                self.database,
+                self.bus,
+                self.clock,
+                registry=self.registry,
+                board=self.board,
+                discovery=self.config.discovery,
+            ),
+        )
+        self.processing = self.supervisor.start(
+            "processing",
+            lambda: ProcessingActor(
+                self.database,
+                self.bus,
+                self.clock,
+                registry=self.registry,
+                board=self.board,
+                marks=self._marks,
+                zone=config.site.time_zone,
+                seal_after_ms=int(config.storage.seal_after_s * 1000),
+            ),
+        )
+        self.auth = self.supervisor.start(
+            "auth", lambda: AuthActor(self.database, self.bus, self.clock, self.data_dir, self.auth_book)
+        )
+        for name in ("recorder", "device", "processing", "auth"):
+            await self.supervisor.ready(name)
+        await request(self.device, ApplyDevices(_device_infos(config)))
+
+    async def _start_broker(self) -> None:
+        settings = self.config.broker
+        if settings.mode == "off":
+            return
+        self._broker = BrokerSupervisor(settings, self.data_dir)
+        try:
+            self._broker_address = await self._broker.start()
+        except WattlineError as error:
+            LOGGER.warning("no MQTT broker of our own: %s", error)
+            self._health.note(HealthChanged("broker", False, error.code, str(error)))
+
+    def _start_jobs(self) -> None:
+        self._jobs = [
+            PeriodicTask("derive", WORK_EVERY_S, self._work, self.clock, at_once=True),
+            PeriodicTask("silence", SILENCE_EVERY_S, self._check_silence, self.clock),
+            PeriodicTask("house", HOUSE_EVERY_S, self._keep_house, self.clock),
+        ]
+        for job in self._jobs:
+            job.start()
+
+    async def _work(self) -> None:
+        await request(self.processing, WorkNow(), timeout_s=600.0)
+
+    async def _keep_house(self) -> None:
+        await request(self.processing, KeepHouse(), timeout_s=3600.0)
+
+    async def _check_silence(self) -> None:
+        self.device.tell(CheckSilence())
+        self._check_disk()
+
+    # --- entries
+
+    def _wanted_entries(self) -> list[tuple[str, str, Mapping[str, Any]]]:
+        """``(entry_id, domain, options)``: what the configuration names, and every push format."""
+        wanted = [
+            (entry.entry_id, entry.domain, revealed(dict(entry.options)))
+            for entry in self.config.integrations
+        ]
+        configured = {domain for _, domain, _ in wanted}
+        for domain, plugin in self.plugins.plugins.items():
+            if plugin.integration and plugin.integration.always and domain not in configured:
+                wanted.append((domain, domain, plugin.integration.schema({})))
+        return wanted
+
+    def _start_entry(self, entry_id: str, domain: str, options: Mapping[str, Any]) -> None:
+        integration = self.plugins.integration(domain)
+        if integration is None:
+            return
+        intake = HubIntake(
+            entry_id,
+            domain,
+            recorder=self.recorder,
+            device=self.device,
+            registry=self.registry,
+            board=self.board,
+            load=self.load,
+            clock=self.clock,
+            broker=lambda: self._broker_address,
+            discovery=options.get("discovery"),
+        )
+        name = str(options.get("name") or domain)
+        status = EntryStatus()
+        self._entries[entry_id] = _Entry(domain, name, options, integration, intake, status)
+        self.supervisor.start(
+            f"entry:{entry_id}",
+            lambda: IntegrationActor(integration, options, intake, self.bus, self.clock, status=status),
+        )
+
+    async def _stop_entry(self, entry_id: str) -> None:
+        if self._entries.pop(entry_id, None) is not None:
+            await self.supervisor.stop(f"entry:{entry_id}")
+
+    def endpoints(self) -> Sequence[tuple[Endpoint, HubIntake]]:
+        """HTTP routes of the push formats, for web to mount behind its gate."""
+        return [
+            (endpoint, entry.intake)
+            for entry in self._entries.values()
+            for endpoint in entry.integration.endpoints
+        ]
+
+    def entries(self) -> list[EntryView]:
+        """State of every entry of the configuration, and of every push format."""
+        return [self._entry_view(entry_id, entry) for entry_id, entry in self._entries.items()]
+
+    def _entry_view(self, entry_id: str, entry: _Entry) -> EntryView:
+        manifest = self.plugins.plugins[entry.domain].manifest
+        status = entry.status
+        return EntryView(
+            entry_id,
+            entry.domain,
+            entry.name,
+            status.state,
+            status.detail,
+            status.code,
+            status.since_ms,
+            manifest.version if manifest else "",
+            manifest.quality if manifest else "",
+            entry.intake.stored_values,
+            entry.intake.last_stored_ms,
+            status.stack,
+        )
+
+    async def reload(self) -> dict[str, Any]:
+        """Apply the configuration as it is on disk; an invalid one changes nothing and its errors are returned."""
+        config, errors = await asyncio.to_thread(
+            load_or_keep, self.config_dir, self.plugins.schemas(), self.config
+        )
+        if errors is not None:
+            LOGGER.error("the configuration has errors, the last good one stays\n%s", errors.render())
+            return {"applied": False, "errors": errors.as_json()}
+        before, self.config, self.safe_mode = self.config, config, None
+        changes = await self._apply_entries()
+        await request(self.device, ApplyDevices(_device_infos(config)))
+        restart = [
+            name
+            for name in ("http", "storage", "broker", "site")
+            if getattr(before, name) != getattr(config, name)
+        ]
+        LOGGER.info("configuration applied: %s", json.dumps(changes))
+        return {"applied": True, "errors": [], **changes, "needs_restart": restart}
+
+    async def _apply_entries(self) -> dict[str, list[str]]:
+        wanted = {entry_id: (domain, options) for entry_id, domain, options in self._wanted_entries()}
+        removed = [entry_id for entry_id in self._entries if entry_id not in wanted]
+        changed = [
+            entry_id
+            for entry_id, entry in self._entries.items()
+            if entry_id in wanted
+            and (entry.domain, dict(entry.options)) != (wanted[entry_id][0], dict(wanted[entry_id][1]))
+        ]
+        added = [entry_id for entry_id in wanted if entry_id not in self._entries]
+        for entry_id in (*removed, *changed):
+            await self._stop_entry(entry_id)
+        for entry_id in (*changed, *added):
+            self._start_entry(entry_id, *wanted[entry_id])
+        return {"added": added, "changed": changed, "removed": removed}
+
+    # --- health
+
+    def _on_blocked(self, event: LoopBlocked) -> None:
+        self._blocked = [*self._blocked[-19:], event]
+
+    @property
+    def blocked(self) -> Sequence[LoopBlocked]:
+        """The last times somebody held the event loop for over 50 ms."""
+        return self._blocked
+
+    def _check_disk(self) -> None:
+        usage = shutil.disk_usage(self.data_dir)
+        free = usage.free / usage.total
+        code = next((code for code, share in DISK_CODE_SHARES if free < share), "")
+        detail = f"{free:.0%} of the disk is free ({usage.free // 1_000_000} MB)"
+        was_ill = self._health.ill.get("disk")
+        if code and (was_ill is None or was_ill.code != code):
+            LOGGER.warning("%s", detail)
+            self.bus.publish(HealthChanged("disk", False, code, detail))
+        elif not code and was_ill is not None:
+            self.bus.publish(HealthChanged("disk", True))
+
+    def health(self) -> dict[str, dict[str, Any]]:
+        """Parts of the hub: ``{"recorder": {"ok": true, "code": "", "detail": ""}, …}``."""
+        parts: dict[str, dict[str, Any]] = {
+            name: {"ok": True, "code": "", "detail": ""} for name in ("recorder", "disk", "broker", "clock")
+        }
+        for actor in self.supervisor.health():
+            ok = actor.state in ("running", "starting")
+            parts[actor.name] = {"ok": ok, "code": "" if ok else "WL-RUN-004", "detail": actor.last_error}
+        for part, event in self._health.ill.items():
+            parts[part] = {"ok": False, "code": event.code, "detail": event.detail}
+        if self.clock.now_ms() < SANE_CLOCK_MS:
+            parts["clock"] = {
+                "ok": False,
+                "code": "WL-SYS-003",
+                "detail": "the clock of this machine is not set",
+            }
+        if self.safe_mode is not None:
+            parts["configuration"] = {
+                "ok": False,
+                "code": "WL-CFG-000",
+                "detail": f"safe mode: {len(self.safe_mode.items)} errors in the configuration",
+            }
+        return parts
+
+    def ready(self) -> tuple[bool, list[str]]:
+        """Whether readings are taken and stored in time, and what stands against it."""
+        reasons = []
+        since = self.load.oldest_since_s
+        if since is not None and time.monotonic() - since > 5.0:
+            reasons.append("a write has waited longer than 5 s")
+        if self.load.congested:
+            reasons.append("the ingest queue is over 80 % full")
+        if self.clock.now_ms() < SANE_CLOCK_MS:
+            reasons.append("the clock of this machine is not set")
+        for part in ("recorder", "disk"):
+            event = self._health.ill.get(part)
+            if event is not None and event.code != "WL-SYS-001":
+                reasons.append(event.detail)
+        return not reasons, reasons
+
+    async def wait_idle(self) -> None:
+        """Return when everything stored is derived; for commands that end the process afterwards."""
+        try:
+            await self._work()
+        except RetryLater as error:
+            LOGGER.warning("derivation was not finished: %s", error)
+
+
+def _device_infos(config: HubConfig) -> tuple[DeviceInfo, ...]:
+    return tuple(
+        DeviceInfo(id=one.id, name=one.name or "", role=one.role, area=one.area, parent=one.parent)
+        for one in config.devices
+    )
