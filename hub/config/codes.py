@@ -30,25 +30,29 @@ def _table() -> dict[str, CodeText]:
         "WL-CFG-001": CodeText(
             "configuration not found",
             "The configuration directory or its hub.yaml does not exist.",
-            "The hub never starts with an invented configuration, because it would look healthy and record nothing.",
+            "The hub never starts with an invented configuration, because it would look healthy and "
+            "record nothing.",
             "Run `wattline init DIR` to make a starter directory, or name the right one with --config.",
         ),
         "WL-CFG-002": CodeText(
             "file cannot be read",
-            "A file exists but cannot be opened, or it is a directory, a pipe or a device instead of a plain file.",
+            "A file exists but cannot be opened, or it is a directory, a pipe or a device instead of a "
+            "plain file.",
             "Permissions or the kind of file keep the hub from reading it.",
             "Check owner and mode with `ls -l`; the user that runs the hub needs the read permission.",
         ),
         "WL-CFG-003": CodeText(
             "file is too large",
             "A file is larger than 1 MiB, or all files together are larger than 8 MiB.",
-            "A configuration is written by hand; such a size is an accident or an attack, and reading it would stall the hub.",
+            "A configuration is written by hand; such a size is an accident or an attack, and reading it "
+            "would stall the hub.",
             "Split the file with `!include`, and keep data (readings, prices) out of the configuration.",
         ),
         "WL-CFG-004": CodeText(
             "file is blank",
             "A file holds nothing, or only comments.",
-            "An empty file usually is the remains of a failed save; taking it as an empty configuration would switch everything off.",
+            "An empty file usually is the remains of a failed save; taking it as an empty configuration "
+            "would switch everything off.",
             "Restore the content, write `{}` or `[]` for an intended empty one, or remove the include.",
         ),
         "WL-CFG-005": CodeText(
@@ -59,7 +63,8 @@ def _table() -> dict[str, CodeText]:
         ),
         "WL-CFG-006": CodeText(
             "forbidden character",
-            "The file or an escape in a quoted text holds a NUL, another control character or half of a surrogate pair.",
+            "The file or an escape in a quoted text holds a NUL, another control character or half of a "
+            "surrogate pair.",
             "Such characters break logs, databases and file names, and cannot be seen in an editor.",
             "Remove the character; characters beyond U+FFFF are written directly or as \\UXXXXXXXX.",
         ),
@@ -72,7 +77,8 @@ def _table() -> dict[str, CodeText]:
         "WL-CFG-008": CodeText(
             "not valid YAML",
             "The text cannot be read as YAML from the marked place on.",
-            "Common causes: a missing space after a colon, an unclosed quote or bracket, a wrong indentation, a text that "
+            "Common causes: a missing space after a colon, an unclosed quote or bracket, a wrong "
+            "indentation, a text that "
             "starts with a special character.",
             "Look at the marked place and the line before it; put texts with special characters in quotes.",
         ),
@@ -90,13 +96,15 @@ def _table() -> dict[str, CodeText]:
         ),
         "WL-CFG-011": CodeText(
             "too many values",
-            "The configuration holds more than 40,000 values or 1,000 aliases, repetitions by aliases and includes counted.",
+            "The configuration holds more than 40,000 values or 1,000 aliases, repetitions by aliases "
+            "and includes counted.",
             "Aliases of aliases grow without bound (a YAML bomb) and would fill the memory.",
             "Remove repeated aliases, or split the installation over several hubs.",
         ),
         "WL-CFG-012": CodeText(
             "alias without anchor",
-            "An alias `*name` has no anchor `&name` before it in the same file, or lies inside its own anchor.",
+            "An alias `*name` has no anchor `&name` before it in the same file, or lies inside its own "
+            "anchor.",
             "Anchors are seen only after the place where they are defined, and only in their own file.",
             "Define the anchor earlier in the same file, or use `!include` for a shared part.",
         ),
@@ -111,7 +119,8 @@ def _table() -> dict[str, CodeText]:
             "A tag (`!something`) is not one of !secret, !env_var, !include, !include_dir_merge_list, "
             "!include_dir_merge_named, or stands before something it cannot be used with.",
             "Tags of other programs would build objects or be ignored; both are unsafe.",
-            "Use one of the known tags with a plain text after it, or put the text in quotes if `!` belongs to it.",
+            "Use one of the known tags with a plain text after it, or put the text in quotes if `!` "
+            "belongs to it.",
         ),
         "WL-CFG-015": CodeText(
             "duplicate key",
@@ -160,7 +169,8 @@ def _table() -> dict[str, CodeText]:
             "wrong kind of value",
             "A text stands where a number is needed, a list where a mapping is needed, and so on.",
             "The value cannot be used as it is written.",
-            "Write the expected kind; numbers in quotes are texts, `yes`, `no`, `on`, `off` are texts as well: use true and false.",
+            "Write the expected kind; numbers in quotes are texts, `yes`, `no`, `on`, `off` are texts as "
+            "well: use true and false.",
         ),
         "WL-CFG-024": CodeText(
             "value is not allowed",
@@ -183,26 +193,30 @@ def _table() -> dict[str, CodeText]:
         "WL-CFG-027": CodeText(
             "unknown time zone",
             "The time zone is not a name of the IANA database.",
-            "Days, months and bills follow the local clock; abbreviations such as CET do not say which summer time rule holds.",
+            "Days, months and bills follow the local clock; abbreviations such as CET do not say which "
+            "summer time rule holds.",
             "Write a region and a city, such as Europe/Paris.",
         ),
         "WL-CFG-028": CodeText(
             "unknown currency or country",
-            "The currency is not a three-letter ISO 4217 code, or the country not a two-letter ISO 3166 code.",
+            "The currency is not a three-letter ISO 4217 code, or the country not a two-letter ISO 3166 "
+            "code.",
             "Names and signs are ambiguous ($ is used by many countries).",
             "Write a code such as EUR, or FR.",
         ),
         "WL-CFG-029": CodeText(
             "location is not a place",
             "The location is not a pair [latitude, longitude] in degrees.",
-            "Latitude runs from -90 to 90, longitude from -180 to 180; the sun's position and forecasts follow from it.",
+            "Latitude runs from -90 to 90, longitude from -180 to 180; the sun's position and forecasts "
+            "follow from it.",
             "Write for instance [48.85, 2.35]; the latitude comes first.",
         ),
         "WL-CFG-030": CodeText(
             "not a network address",
             "A host, port, network (CIDR) or origin is malformed.",
             "The hub could not listen on it, connect to it or compare with it.",
-            "Hosts are names or addresses without scheme; networks look like 192.168.1.0/24, origins like https://host:port.",
+            "Hosts are names or addresses without scheme; networks look like 192.168.1.0/24, origins "
+            "like https://host:port.",
         ),
         "WL-CFG-031": CodeText(
             "not a storage address",
@@ -230,7 +244,8 @@ def _table() -> dict[str, CodeText]:
         ),
         "WL-CFG-035": CodeText(
             "not an identifier",
-            "An id is not made of a-z, 0-9, `-` and `_`, starting with a letter or digit, at most 64 characters.",
+            "An id is not made of a-z, 0-9, `-` and `_`, starting with a letter or digit, at most 64 "
+            "characters.",
             "Ids appear in web addresses, topics and file names.",
             "Write a short id such as main-meter and put the full text under `name`.",
         ),
@@ -238,7 +253,8 @@ def _table() -> dict[str, CodeText]:
         "WL-CFG-040": CodeText(
             "include leaves the configuration directory",
             "An include is absolute, contains `..` or a backslash, or passes through a symbolic link.",
-            "Only files inside the configuration directory are configuration; anything else could disclose other files.",
+            "Only files inside the configuration directory are configuration; anything else could "
+            "disclose other files.",
             "Copy the file into the configuration directory and include it by its relative path.",
         ),
         "WL-CFG-041": CodeText(
@@ -261,7 +277,8 @@ def _table() -> dict[str, CodeText]:
         ),
         "WL-CFG-045": CodeText(
             "included content has the wrong kind",
-            "A file in a merged directory is not a list (merge_list) or not a mapping (merge_named), or a package or "
+            "A file in a merged directory is not a list (merge_list) or not a mapping (merge_named), or "
+            "a package or "
             "hub.yaml itself is not a mapping.",
             "Contents can be merged only with their own kind.",
             "Start each file of a merged list with `- `, each file of a merged mapping with `key:`.",

@@ -24,7 +24,7 @@ _BOM: Final = b"\xef\xbb\xbf"
 
 
 class FileProblem(Exception):
-    """A file cannot be had; ``code`` and ``hint`` go into the configuration error. ``line`` 0 means the whole file."""
+    """A file cannot be had; ``code`` and ``hint`` go into the error. ``line`` 0 means the whole file."""
 
     def __init__(self, code: str, message: str, hint: str = "", *, line: int = 0, column: int = 0) -> None:
         super().__init__(message)

@@ -18,6 +18,7 @@ import voluptuous as vol
 
 from hub.config.errors import ConfigErrors
 from hub.config.explain import findings, keys_at
+from hub.config.nearest import did_you_mean
 from hub.config.nodes import (
     BrokenNode,
     MappingNode,

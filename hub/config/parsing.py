@@ -44,7 +44,7 @@ _PARSER_SLIPS = (
 Report = Callable[..., None]
 """``report(code, position, message, hint="")``"""
 TagHandler = Callable[[str, str, Position], Node]
-"""``handler(tag, text, position)`` gives the node a tagged scalar stands for, or a :class:`BrokenNode` after reporting."""
+"""``handler(tag, text, position)`` gives the node that a tagged scalar stands for (broken: reported already)."""
 
 
 class Unreadable(Exception):
@@ -375,7 +375,7 @@ def tag_hint(tag: str) -> str:
 
 TAGS: Final = ("!secret", "!env_var", "!include", "!include_dir_merge_list", "!include_dir_merge_named")
 _SYNTAX_HINTS: Final = {
-    "mapping values are not allowed here": "check the indentation and the line before; put a text with a colon in quotes",
+    "mapping values are not allowed here": "check the indentation; put a text with a colon in quotes",
     "could not find expected ':'": "a key needs a colon and a space after it",
     "found unexpected end of stream": "a quote or bracket is not closed",
     "expected <block end>": "the indentation does not fit the lines before",

@@ -127,10 +127,8 @@ class Reader:
 
     def _report_file(self, problem: FileProblem, file: str, asked_at: Position | None) -> None:
         """A problem inside a file is shown there, one about having the file where it was asked for."""
-        if problem.line:
-            at = Position(file, problem.line, problem.column)
-        else:
-            at = asked_at or Position(file, 0, 0)
+        inside = Position(file, problem.line, problem.column)
+        at = asked_at if asked_at and not problem.line else inside
         named = f"{file}: " if asked_at and not problem.line else ""
         self.report(problem.code, at, named + problem.message, problem.hint)
 
@@ -355,7 +353,7 @@ class Reader:
     # packages
 
     def _with_packages(self, root: MappingNode) -> MappingNode:
-        """``packages:`` folded into the sections: lists are appended, mappings merged, other repetitions are errors."""
+        """``packages:`` folded into the sections: lists are appended, mappings merged, the rest is an error."""
         entry = root.entries.get("packages")
         if entry is None:
             return root
