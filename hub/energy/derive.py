@@ -133,7 +133,7 @@ def derive(
     )
 
 
-def _usable(rule: Rule, readings: Readings) -> NDArray[np.bool_]:
+def usable(rule: Rule, readings: Readings) -> NDArray[np.bool_]:
     """Readings whose value can be a measurement of this series at all."""
     size = np.abs(readings.value)
     if rule.is_gauge:
@@ -155,7 +155,7 @@ def _enough_before(ts_ms: Int64, start_ms: int, *, from_first: bool) -> bool:
 
 
 def _gauge_track(rule: Rule, readings: Readings, start_ms: int, *, from_first: bool) -> _Track:
-    good = _usable(rule, readings)
+    good = usable(rule, readings)
     at = np.flatnonzero(good)
     ts = readings.ts_ms[at]
     points = fixed_point(readings.value[at], rule.scale)
@@ -178,7 +178,7 @@ def _gauge_track(rule: Rule, readings: Readings, start_ms: int, *, from_first: b
 
 
 def _counter_track(rule: Rule, readings: Readings, start_ms: int, *, from_first: bool) -> _Track:
-    good = _usable(rule, readings)
+    good = usable(rule, readings)
     at = np.flatnonzero(good)
     ts = readings.ts_ms[at]
     register = np.rint(readings.value[at] * rule.scale).astype(np.int64)
@@ -215,7 +215,7 @@ def _delta_track(rule: Rule, readings: Readings, start_ms: int, *, from_first: b
     The very first amount, and one after a gap, cover a time that nobody knows: they are booked whole in the
     slot that contains the millisecond before the reading, and their time stays missing.
     """
-    good = _usable(rule, readings)
+    good = usable(rule, readings)
     length = np.diff(readings.ts_ms)
     amount = np.rint(np.where(good, readings.value, 0.0) * rule.scale).astype(np.int64)
     if rule.steps_per_ms != float("inf"):

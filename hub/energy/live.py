@@ -40,7 +40,7 @@ class Outcome:
     """What a fold could not do: series that ``left``, and for those that had been started ``dirty_from_ms``.
 
     Rows of slots from there on have to be derived again from storage. A row that came late may reach back
-    further: see :func:`hub.energy.derive.reach`.
+    further: see :func:`hub.energy.reach.reach`.
     """
 
     left: set[int]

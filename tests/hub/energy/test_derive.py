@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -27,10 +29,7 @@ def assert_same_in_parts(rule: Rule, readings: Readings, cuts: list[int]) -> Non
     last += -last % SLOT_MS
     slots = (last - first) // SLOT_MS
     borders = sorted({first, last, *(first + at % slots * SLOT_MS for at in cuts)})
-    parts = [
-        derive_part(rule, readings, start, end).slots
-        for start, end in zip(borders, borders[1:], strict=False)
-    ]
+    parts = [derive_part(rule, readings, start, end).slots for start, end in itertools.pairwise(borders)]
     joined = SlotColumns.joined(parts)
     assert joined.same_as(whole(rule, readings).slots)
 

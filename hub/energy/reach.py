@@ -1,0 +1,87 @@
+"""How far a change among stored readings reaches: which slots have to be derived again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from hub.energy import counter
+from hub.energy.derive import REVISION_MS, usable
+from hub.energy.intervals import USUAL_OF
+from hub.energy.slots import SLOT_MS, Int64, Readings, Rule
+from hub.model.series import Behaviour
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """Slots in ``[start_ms, end_ms)`` may differ; none outside, if the context was enough on that side.
+
+    Where ``enough_before`` (or ``enough_after``) is false and more readings are stored there, ask again with
+    more of them, as for :func:`hub.energy.derive.derive`.
+    """
+
+    start_ms: int
+    end_ms: int
+    enough_before: bool
+    enough_after: bool
+
+
+def reach(rule: Rule, readings: Readings, first_ms: int, last_ms: int) -> Reach:
+    """Reach of readings that were added, removed or replaced at times in ``[first_ms, last_ms]``.
+
+    Args:
+        rule: how the series is read.
+        readings: the stored neighbours of the change, sorted: those before and after it are looked at.
+        first_ms: time of the first changed reading.
+        last_ms: time of the last changed reading.
+    """
+    low = int(np.searchsorted(readings.ts_ms, first_ms))
+    high = int(np.searchsorted(readings.ts_ms, last_ms, side="right"))
+    before, after = readings.rows(0, low), readings.rows(high, len(readings))
+    if rule.behaviour is Behaviour.COUNTER:
+        start_ms, enough_before = _decided_before(rule, before, first_ms)
+        end_ms, enough_after = _decided_after(rule, after, last_ms)
+    else:
+        good = np.flatnonzero(usable(rule, before))
+        enough_before = len(good) > 0
+        start_ms = min(int(before.ts_ms[good[-1]]) if enough_before else first_ms, first_ms - 1)
+        end_ms, enough_after = last_ms, bool(usable(rule, after).any())
+    # the usual interval, by which gaps are judged, looks back over this many intervals
+    if len(after) > USUAL_OF:
+        end_ms = max(end_ms, int(after.ts_ms[USUAL_OF]))
+    else:
+        enough_after = False
+        end_ms = max(end_ms, int(after.ts_ms[-1])) if len(after) else end_ms
+    end_ms += 1
+    return Reach(start_ms - start_ms % SLOT_MS, end_ms + -end_ms % SLOT_MS, enough_before, enough_after)
+
+
+def _registers(rule: Rule, readings: Readings) -> tuple[Int64, Int64]:
+    good = usable(rule, readings)
+    return readings.ts_ms[good], np.rint(readings.value[good] * rule.scale).astype(np.int64)
+
+
+def _decided_before(rule: Rule, before: Readings, first_ms: int) -> tuple[int, bool]:
+    """Time up to which every decision was made without the change."""
+    ts_ms, register = _registers(rule, before)
+    known = counter.anchor(ts_ms, counter.normal_pairs(rule, ts_ms, register), first_ms)
+    earliest_ms = int(ts_ms[0 if known is None else known]) if len(ts_ms) else first_ms
+    return min(earliest_ms, first_ms - REVISION_MS), known is not None
+
+
+def _decided_after(rule: Rule, after: Readings, last_ms: int) -> tuple[int, bool]:
+    """Time from which the state is the same with and without the change."""
+    ts_ms, register = _registers(rule, after)
+    if not len(ts_ms):
+        return last_ms, False
+    breaks = np.flatnonzero(~counter.normal_pairs(rule, ts_ms, register))
+    ends = [*breaks.tolist(), len(ts_ms) - 1]
+    begin = 0
+    for end in ends:
+        calm = int(np.searchsorted(ts_ms, ts_ms[begin] + counter.CONFIRM_MS, side="right"))
+        calm = max(calm, begin + counter.CONFIRM_READINGS + 1)
+        if calm <= end:
+            return int(ts_ms[calm]) + counter.STALL_MS, True
+        begin = end + 1
+    return int(ts_ms[-1]), False

@@ -1,0 +1,71 @@
+"""Deriving again what a change reaches gives the rows of the changed stream."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hub.energy.derive import LOOKAHEAD_MS, LOOKAHEAD_READINGS, LOOKBACK_MS, LOOKBACK_READINGS
+from hub.energy.reach import Reach, reach
+from hub.energy.slots import Readings, Rule, SlotColumns
+from tests.hub.energy.streams import (
+    ENERGY,
+    GAS,
+    POWER,
+    PULSES,
+    TEMPERATURE,
+    counter_streams,
+    delta_streams,
+    derive_part,
+    gauge_streams,
+    whole,
+)
+
+
+def reach_in(rule: Rule, stored: Readings, first_ms: int, last_ms: int) -> Reach:
+    """As a caller asks over a store: with some context, and with more until it is enough."""
+    factor = 1
+    while True:
+        low, low_ms = stored.ts_ms.searchsorted([first_ms, first_ms - factor * LOOKBACK_MS]).tolist()
+        high, high_ms = stored.ts_ms.searchsorted([last_ms + 1, last_ms + factor * LOOKAHEAD_MS]).tolist()
+        low = max(min(low - factor * LOOKBACK_READINGS, low_ms), 0)
+        high = min(max(high + factor * LOOKAHEAD_READINGS, high_ms), len(stored))
+        found = reach(rule, stored.rows(low, high), first_ms, last_ms)
+        if (found.enough_before or low == 0) and (found.enough_after or high == len(stored)):
+            return found
+        factor *= 3
+
+
+def assert_late_rows_reach_no_further(rule: Rule, full: Readings, at: int, count: int) -> None:
+    at = at % len(full)
+    end = min(at + count, len(full))
+    keep = np.ones(len(full), np.bool_)
+    keep[at:end] = False
+    old = Readings(full.ts_ms[keep], full.value[keep], full.flags[keep])
+    found = reach_in(rule, full, int(full.ts_ms[at]), int(full.ts_ms[end - 1]))
+    rows = whole(rule, old).slots if len(old) else SlotColumns.empty()
+    before = rows.take(rows.start_ms < found.start_ms)
+    after = rows.take(rows.start_ms >= found.end_ms)
+    middle = derive_part(rule, full, found.start_ms, found.end_ms).slots
+    assert SlotColumns.joined([before, middle, after]).same_as(whole(rule, full).slots)
+
+
+@settings(max_examples=100, deadline=None)
+@given(gauge_streams(), st.integers(0, 1000), st.integers(1, 9))
+def test_late_gauge_readings(full: Readings, at: int, count: int) -> None:
+    assert_late_rows_reach_no_further(POWER, full, at, count)
+    assert_late_rows_reach_no_further(TEMPERATURE, full, at, count)
+
+
+@settings(max_examples=100, deadline=None)
+@given(counter_streams(), st.integers(0, 1000), st.integers(1, 9))
+def test_late_counter_readings(full: Readings, at: int, count: int) -> None:
+    assert_late_rows_reach_no_further(ENERGY, full, at, count)
+    assert_late_rows_reach_no_further(GAS, full, at, count)
+
+
+@settings(max_examples=100, deadline=None)
+@given(delta_streams(), st.integers(0, 1000), st.integers(1, 9))
+def test_late_amounts(full: Readings, at: int, count: int) -> None:
+    assert_late_rows_reach_no_further(PULSES, full, at, count)
