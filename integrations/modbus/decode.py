@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import struct
 from collections.abc import Sequence
 
@@ -63,5 +62,4 @@ def scaled(raw: int | float, scale: float) -> float:
     """
     if scale == 1:
         return float(raw)
-    value = raw * scale
-    return round(value, 9) if math.isfinite(value) else value
+    return float(f"{raw * scale:.15g}")

@@ -14,6 +14,7 @@ from hub.plugins.api import (
     Quantity,
     Role,
     SeriesInfo,
+    conversion,
     device_id,
     known_series,
 )
@@ -22,6 +23,7 @@ from integrations.modbus.plan import Block
 from integrations.modbus.registers import Register, Template, load_template, registers_of
 
 _SIGNED = (Quantity.POWER, Quantity.REACTIVE_POWER)  # currents are magnitudes in most meters
+_COUNTED = (Quantity.ENERGY, Quantity.REACTIVE_ENERGY, Quantity.GAS, Quantity.WATER, Quantity.HEAT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,7 @@ class Meter:
     @property
     def series(self) -> list[SeriesInfo]:
         """What each register of the map means, in the order of the map."""
-        return [self._series(register) for register in self.template.registers]
+        return [series_of(register, self.interval_s) for register in self.template.registers]
 
     def values(self, block: Block, words: Sequence[int]) -> Iterator[tuple[Register, float | None]]:
         """Values of a block in the unit of each register; None where the device says it has none.
@@ -49,15 +51,30 @@ class Meter:
             value = None if raw in register.sentinels else scaled(raw, register.scale)
             yield register, value if value is not None and math.isfinite(value) else None
 
-    def _series(self, register: Register) -> SeriesInfo:
+
+def series_of(register: Register, interval_s: float | None = None) -> SeriesInfo:
+    """What a register means: its key says it, unless ``quantity``, ``behaviour`` or ``direction`` say else.
+
+    Raises:
+        Refused: the unit does not measure the quantity.
+    """
+    if register.quantity is None:
         info = known_series(register.key, unit=register.unit, kind=register.behaviour)
-        if register.quantity is not None:
-            info = replace(info, quantity=Quantity(register.quantity))
-        if register.behaviour is None and register.quantity in ("energy", "gas", "water", "heat"):
-            info = replace(info, behaviour=Behaviour.COUNTER)
-        if register.direction is not None:
-            info = replace(info, direction=Direction(register.direction))
-        return replace(info, interval_ms=round(self.interval_s * 1000))
+    else:
+        info = _of_quantity(register, Quantity(register.quantity))
+    conversion(info.quantity, info.unit)
+    return replace(
+        info,
+        direction=Direction(register.direction) if register.direction else info.direction,
+        interval_ms=None if interval_s is None else round(interval_s * 1000),
+    )
+
+
+def _of_quantity(register: Register, quantity: Quantity) -> SeriesInfo:
+    by_key = known_series(register.key)
+    usual = Behaviour.COUNTER if quantity in _COUNTED else Behaviour.GAUGE
+    behaviour = Behaviour(register.behaviour) if register.behaviour else usual
+    return replace(by_key, quantity=quantity, behaviour=behaviour, unit=register.unit)
 
 
 def meter_of(options: Options) -> Meter:
@@ -108,5 +125,4 @@ def _from_other_side(register: Register) -> Register:
         return replace(register, key=register.key.replace("_import", "_export"))
     if "_export" in register.key:
         return replace(register, key=register.key.replace("_export", "_import"))
-    quantity = register.quantity or known_series(register.key, unit=register.unit).quantity
-    return replace(register, scale=-register.scale) if quantity in _SIGNED else register
+    return replace(register, scale=-register.scale) if series_of(register).quantity in _SIGNED else register

@@ -10,7 +10,8 @@ import voluptuous as vol
 
 from hub.plugins.api import Behaviour, Direction, Quantity, Role, WattlineError, device_id, series_key
 from integrations.modbus.decode import DECODES, word_count
-from integrations.modbus.registers import MAX_BLOCK, template_names
+from integrations.modbus.mapping import series_of
+from integrations.modbus.registers import MAX_BLOCK, registers_of, template_names
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|min|h)?", re.ASCII)
 _SECONDS = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0}
@@ -77,6 +78,10 @@ class RegisterSchema(vol.Schema):
         entry: dict[str, Any] = super().__call__(data)  # type: ignore[no-untyped-call]  # voluptuous
         if entry["address"] + word_count(entry["decode"]) > 65536:
             raise vol.Invalid("the value ends behind register 65535", path=["address"])
+        try:
+            series_of(registers_of([entry], {})[0])
+        except WattlineError as error:
+            raise vol.Invalid(f"{error.message}; {error.hint}", path=["unit"]) from error
         return entry
 
 

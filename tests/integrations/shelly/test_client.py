@@ -107,22 +107,26 @@ async def test_missing_or_wrong_password_waits_for_the_user(transport: str, pass
 @BOTH
 async def test_password_that_is_changed_while_running_ends_the_source(transport: str) -> None:
     intake = TickingIntake()
-    async with serve(FakeShelly(password="old")) as shelly:
-        async with running(intake, options(shelly.port, transport=transport, password="old")) as run:
-            await intake.wait_rows(1)
-            shelly.password = "new"
-            with pytest.raises(InvalidAuth):
-                await asyncio.wait_for(run, 5)
+    async with (
+        serve(FakeShelly(password="old")) as shelly,
+        running(intake, options(shelly.port, transport=transport, password="old")) as run,
+    ):
+        await intake.wait_rows(1)
+        shelly.password = "new"
+        with pytest.raises(InvalidAuth):
+            await asyncio.wait_for(run, 5)
     assert intake.online == {ID: False}
 
 
 async def test_websocket_is_preferred_and_http_is_the_fallback() -> None:
     for has_websocket in (True, False):
         intake = MemoryIntake()
-        async with serve(FakeShelly(has_websocket=has_websocket)) as shelly:
-            async with running(intake, options(shelly.port)):
-                await intake.wait_rows(1)
-                assert bool(shelly.sockets) is has_websocket
+        async with (
+            serve(FakeShelly(has_websocket=has_websocket)) as shelly,
+            running(intake, options(shelly.port)),
+        ):
+            await intake.wait_rows(1)
+            assert bool(shelly.sockets) is has_websocket
 
 
 async def test_notification_stores_only_what_changed_at_the_device_time() -> None:
@@ -286,27 +290,25 @@ async def test_device_goes_and_comes_back(transport: str) -> None:
 
 async def test_websocket_that_stays_open_but_silent_is_lost_in_time() -> None:
     intake = TickingIntake()
-    async with serve(FakeShelly()) as shelly:
-        async with running(intake, options(shelly.port, timeout=0.2)) as run:
-            await intake.wait_rows(5)
-            shelly.mute = True
-            started_s = time.monotonic()
-            with pytest.raises(CannotConnect):
-                await asyncio.wait_for(run, 5)
+    async with serve(FakeShelly()) as shelly, running(intake, options(shelly.port, timeout=0.2)) as run:
+        await intake.wait_rows(5)
+        shelly.mute = True
+        started_s = time.monotonic()
+        with pytest.raises(CannotConnect):
+            await asyncio.wait_for(run, 5)
     assert time.monotonic() - started_s < 1.0
     assert intake.online == {ID: False}
 
 
 async def test_one_lost_http_answer_does_not_lose_the_device() -> None:
     intake = TickingIntake()
-    async with serve(FakeShelly()) as shelly:
-        async with running(intake, options(shelly.port, transport="http")):
-            await intake.wait_rows(5)
-            shelly.raw = b"oops"
-            calls = len(shelly.calls)
-            await asyncio.wait_for(_more_than(intake, 0.12), 5)
-            shelly.raw = None
-            await intake.wait_rows(15)
+    async with serve(FakeShelly()) as shelly, running(intake, options(shelly.port, transport="http")):
+        await intake.wait_rows(5)
+        shelly.raw = b"oops"
+        calls = len(shelly.calls)
+        await asyncio.wait_for(_more_than(intake, 0.12), 5)
+        shelly.raw = None
+        await intake.wait_rows(15)
     assert len(shelly.calls) > calls
     assert intake.online == {ID: True}
 
@@ -341,9 +343,12 @@ async def test_garbage_cannot_connect(transport: str, raw: bytes) -> None:
 
 
 async def test_first_generation_is_named_as_such() -> None:
-    about = {"type": "SHPLG-S", "mac": "AABBCCDDEEFF", "auth": False, "fw": "20230913-113421/v1.14.0-gcb84623"}
-        "shelly", {"type": "SHPLG-S", "auth": False, "fw": "1.14"}
-    )
+    about = {
+        "type": "SHPLG-S",
+        "mac": "AABBCCDDEEFF",
+        "auth": False,
+        "fw": "20230913-113421/v1.14.0-gcb84623",
+    }
     async with serve(FakeShelly(about=about)) as shelly:
         with pytest.raises(CannotConnect) as refused:
             async with connect(options(shelly.port)):
@@ -405,13 +410,15 @@ async def test_recorded_cover_of_a_device_with_profiles() -> None:
     about = {**recorded("rpc_shellyplus2pm_shelly.json"), "auth_en": False, "profile": "cover"}
     status = recorded("rpc_shelly2pmg3_Shelly.GetStatus.json")
     intake = MemoryIntake()
-    async with serve(FakeShelly(about=about, status=status)) as shelly:
-        async with running(intake, options(shelly.port, interval=3600)):
-            await intake.wait_rows(7)
-            intake.clock_ms += 1000
-            moving = recorded("rpc_shelly2pmg3_Cover.GetStatus.json")
-            await shelly.notify(cover_0=moving)
-            await intake.wait_rows(14)
+    async with (
+        serve(FakeShelly(about=about, status=status)) as shelly,
+        running(intake, options(shelly.port, interval=3600)),
+    ):
+        await intake.wait_rows(7)
+        intake.clock_ms += 1000
+        moving = recorded("rpc_shelly2pmg3_Cover.GetStatus.json")
+        await shelly.notify(cover_0=moving)
+        await intake.wait_rows(14)
     base = "shellyplus2pm-aabbccddeeff-cover0"
     assert list(intake.rows[f"{base}.power"].values()) == [0.0, 123.1]
     assert list(intake.rows[f"{base}.energy_import"].values()) == [314.614, 314.801]
