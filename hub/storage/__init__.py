@@ -1,4 +1,4 @@
-"""Storage: one writer, few readers, two tiers of readings; SQLite by default, PostgreSQL where it is outgrown.
+"""Storage: one writer, few readers, two tiers of readings; SQLite by default, PostgreSQL for more.
 
 Start at :mod:`hub.storage.database`. Acknowledged means committed and fsynced: what ``write`` and ``append``
 return is on disk.

@@ -41,6 +41,8 @@ _BUSY_TIMEOUT_MS = 10_000
 _AUTOCHECKPOINT_PAGES = 2_000  # 8 MiB: a bigger log would make one unlucky commit pay for it
 _LOG_LIMIT_BYTES = 64 << 20
 _PROGRESS_STEPS = 20_000  # virtual machine steps between two looks at the clock: about 1 ms
+_COPY_PAGES = 128  # half a MiB: 1 to 2 ms of the writer
+_COPY_PAUSE_S = 0.002
 BORN_SUFFIX = ".born"
 
 
@@ -89,6 +91,23 @@ class SqliteBackend:
     async def with_writer(self, job: Callable[[sqlite3.Connection], T]) -> T:
         """Give ``job`` the bare writing connection between two transactions (backup, checkpoint)."""
         return await self._in_writer(lambda: self._bare(job))
+
+    async def copy_to(self, target: Path) -> None:
+        """Copy the store while it is in use, through the writing connection, in steps of a few milliseconds.
+
+        What is committed meanwhile goes into the copy as well, so it is the store as it is at the end.
+
+        Raises:
+            StorageAway: the connection was closed after a failure; begin again.
+        """
+        raw = await self.with_writer(lambda raw: raw)
+        try:
+            await asyncio.to_thread(_copy, raw, target)
+        except STORE_ERRORS as error:
+            known = storage_error(error, self.where)
+            if known is None:
+                raise
+            raise known from error
 
     async def settle(self) -> None:
         """Tables are there: move them into the file and remember beside it that it holds data.
@@ -341,6 +360,19 @@ def _raw(connection: sa.Connection) -> sqlite3.Connection:
 
 def _run(raw: sqlite3.Connection, statement: str) -> None:
     raw.execute(statement).fetchall()
+
+
+def _copy(raw: sqlite3.Connection, target: Path) -> None:
+    """SQLite lets go of its lock between two steps; the writer's thread gets in there."""
+    copy = sqlite3.connect(target, isolation_level=None)
+    try:
+        _run(copy, "PRAGMA synchronous=OFF")
+        raw.backup(
+            copy, pages=_COPY_PAGES, progress=lambda *_: time.sleep(_COPY_PAUSE_S), sleep=_COPY_PAUSE_S
+        )
+        _run(copy, "PRAGMA journal_mode=DELETE")  # one file, no log beside it
+    finally:
+        copy.close()
 
 
 def _size(path: Path) -> int:

@@ -6,6 +6,7 @@ store carries an older one. A store of a newer version is refused, never touched
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
@@ -15,6 +16,8 @@ from hub.storage.tables import METADATA
 
 if TYPE_CHECKING:
     from hub.storage.database import Database
+
+LOGGER = logging.getLogger(__name__)
 
 REVISIONS = ("0001",)
 """All revisions, oldest first; the last is the one of this version."""
@@ -28,6 +31,8 @@ _VERSION = sa.Table(
 async def migrate(database: Database) -> bool:
     """Make or upgrade the tables → whether anything was done.
 
+    Before an upgrade a backup is made in ``DATA/backups``.
+
     Raises:
         AskUser: ``WL-STO-020`` the store is of a newer version, ``WL-STO-021`` it holds tables of others.
     """
@@ -40,8 +45,21 @@ async def migrate(database: Database) -> bool:
     _refuse_newer(stored, database.where)
     from hub.storage.migrations.upgrade import upgrade  # imports Alembic: 333 ms
 
+    await _back_up(database)
     await database.write(upgrade, label="upgrade tables")
     return True
+
+
+async def _back_up(database: Database) -> None:
+    """The way back: an archive of the store as it is, in ``DATA/backups``."""
+    from hub.storage.backup import create
+
+    try:
+        made = await create(database, database.data_dir / "backups")
+    except AskUser as error:  # no pg_dump: the upgrade is one transaction, so this is no reason to stop
+        LOGGER.warning("upgrading without a backup: %s", error)
+        return
+    LOGGER.info("backup before the upgrade: %s", made.path)
 
 
 def stored_revision(connection: sa.Connection) -> str | None:
