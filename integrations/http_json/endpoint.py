@@ -12,13 +12,12 @@ from hub.plugins.api import (
     Intake,
     PushAnswer,
     PushRequest,
-    ReadingBatch,
     Refused,
     Rejection,
     Stored,
 )
 from integrations.http_json.decode import items_of
-from integrations.http_json.heads import Heads
+from integrations.http_json.heads import Handles, Heads
 from integrations.http_json.items import Head, ItemReader, Row, path
 
 ITEMS_PER_SLICE = 2_000
@@ -56,38 +55,34 @@ class IngestEndpoint:
             reader.read(index, item)
             if index % ITEMS_PER_SLICE == ITEMS_PER_SLICE - 1:
                 await asyncio.sleep(0)
-        rows = await self._known_rows(reader, intake)
-        stored = await self._store(rows, intake)
+        handles = self._heads.current(intake)
+        rows = await self._known_rows(reader, handles, intake)
+        stored = await _store(rows, handles, intake)
         if reader.rejections:
             intake.reject(reader.rejections, request.body[:_SAMPLE_BYTES])
         return _answer(stored, [*reader.rejections, *_placed(stored, rows)])
 
-    async def _known_rows(self, reader: ItemReader, intake: Intake) -> Sequence[Row]:
+    async def _known_rows(self, reader: ItemReader, handles: Handles, intake: Intake) -> Sequence[Row]:
         """Rows whose series have handles now; the others become rejections."""
-        self._heads.refresh(intake)
-        handles = self._heads.handles
         wanted = dict.fromkeys(head for head, _, _, _ in reader.rows if head not in handles)
         if not wanted and not reader.abouts:
             return reader.rows
-        refused = await self._heads.resolve(intake, wanted, reader.abouts)
+        refused = await self._heads.resolve(intake, wanted, reader.abouts, handles)
         for head, _, _, index in reader.rows:
             if head in refused:
                 reader.refuse(index, refused[head], _field(head, refused[head]))
         return [row for row in reader.rows if row[0] not in refused]
 
-    async def _store(self, rows: Sequence[Row], intake: Intake) -> Stored:
-        if not rows:
-            return Stored()
-        batch = intake.batch()
-        _fill(batch, rows, self._heads)
-        return await intake.store(batch)
 
-
-def _fill(batch: ReadingBatch, rows: Sequence[Row], heads: Heads) -> None:
+async def _store(rows: Sequence[Row], handles: Handles, intake: Intake) -> Stored:
     """``batch.item`` counts rows here, so that a refusal of the recorder finds its field again."""
-    add, handles = batch.add, heads.handles
+    if not rows:
+        return Stored()
+    batch = intake.batch()
+    add = batch.add
     for position, (head, ts_ms, value, _) in enumerate(rows):
         add(handles[head], ts_ms, float(value), position)
+    return await intake.store(batch)
 
 
 def _field(head: Head, error: Refused) -> str:

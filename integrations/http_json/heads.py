@@ -20,79 +20,93 @@ MAX_HEADS = 100_000
 """Remembered heads; a sender of ever new names makes the memory start afresh, not grow."""
 
 
+Handles = dict[Head, SeriesHandle]
+
+
 class Heads:
-    """Handles by head, valid as long as the registry does not change."""
+    """Handles by head, valid as long as the registry does not change.
+
+    A request takes :meth:`current` once and works with that object: a change that comes while it waits makes
+    a new object for the next request instead of emptying this one under its hands.
+    """
 
     def __init__(self) -> None:
-        self.handles: dict[Head, SeriesHandle] = {}
+        self._handles: Handles = {}
         self._told: set[About] = set()
         self._valid_for: tuple[str, int] = ("", -1)
 
-    def refresh(self, intake: Intake) -> None:
-        """Forget everything when devices or series changed since the last request."""
+    def current(self, intake: Intake) -> Handles:
+        """What is known under the registry as it is now."""
         now = (intake.entry_id, intake.registry_version)
-        if now != self._valid_for or len(self.handles) > MAX_HEADS:
-            self.handles.clear()
-            self._told.clear()
+        if now != self._valid_for or len(self._handles) > MAX_HEADS:
+            self._handles = {}
+            self._told = set()
             self._valid_for = now
+        return self._handles
 
     async def resolve(
-        self, intake: Intake, wanted: Iterable[Head], abouts: Iterable[About]
+        self, intake: Intake, wanted: Iterable[Head], abouts: Iterable[About], handles: Handles
     ) -> dict[Head, Refused]:
-        """Register what ``wanted`` names; afterwards each head has a handle or stands in the answer."""
+        """Afterwards each wanted head has a handle in ``handles`` or stands in the answer.
+
+        Raises:
+            RetryLater: the registry cannot be written now.
+        """
+        told = self._told
         refused: dict[Head, Refused] = {}
         by_device: dict[str, list[Head]] = {}
         for head in wanted:
             by_device.setdefault(head[0], []).append(head)
-        said = {about: None for about in abouts if about not in self._told}
+        said = {about: None for about in abouts if about not in told}
         for about in said:
             by_device.setdefault(about.device, [])
         for device, heads in by_device.items():
             info = _device_info(device, [about for about in said if about.device == device])
-            await self._resolve_device(intake, info, heads, refused)
-        self._told.update(said)
+            await _resolve_device(intake, info, heads, handles, refused)
+        told.update(said)
         return refused
 
-    async def _resolve_device(
-        self, intake: Intake, device: DeviceInfo, heads: Sequence[Head], refused: dict[Head, Refused]
-    ) -> None:
-        infos: dict[Head, SeriesInfo] = {}
-        for head in heads:
-            try:
-                info = _series_info(head)
-            except Refused as error:
-                refused[head] = error
-                continue
-            kept = intake.handle(device.id, info.key) if _says_nothing(head, info) else None
-            if kept is None:
-                infos[head] = info
-            else:
-                self.handles[head] = kept
-        try:
-            await self._declare(intake, device, infos, refused)
-        except Refused:  # one of them does not fit: ask one by one, so that the others still come in
-            for head, info in infos.items():
-                try:
-                    await self._declare(intake, device, {head: info}, refused)
-                except Refused as error:
-                    refused[head] = error
 
-    async def _declare(
-        self, intake: Intake, device: DeviceInfo, infos: dict[Head, SeriesInfo], refused: dict[Head, Refused]
-    ) -> None:
-        if not infos and not device.name and device.role is None:
-            return
-        handles = await intake.declare(device, list(infos.values()))
-        for head, handle in zip(infos, handles, strict=True):
-            if handle is None:
-                refused[head] = Refused(
-                    "WL-ING-024",
-                    "device waits in the inbox or is ignored",
-                    where="device",
-                    hint="add it there",
-                )
+async def _resolve_device(
+    intake: Intake, device: DeviceInfo, heads: Sequence[Head], handles: Handles, refused: dict[Head, Refused]
+) -> None:
+    infos: dict[Head, SeriesInfo] = {}
+    for head in heads:
+        try:
+            info = _series_info(head)
+        except Refused as error:
+            refused[head] = error
+            continue
+        kept = intake.handle(device.id, info.key) if _says_nothing(head, info) else None
+        if kept is None:
+            infos[head] = info
+        else:
+            handles[head] = kept
+    if infos or device.name or device.role is not None:
+        for head, handle in (await _declared(device, infos, intake)).items():
+            if isinstance(handle, Refused):
+                refused[head] = handle
             else:
-                self.handles[head] = handle
+                handles[head] = handle
+
+
+async def _declared(
+    device: DeviceInfo, infos: dict[Head, SeriesInfo], intake: Intake
+) -> dict[Head, SeriesHandle | Refused]:
+    """Handle or refusal of each; all in one call, and one by one where that call is refused."""
+    try:
+        handles = await intake.declare(device, list(infos.values()))
+    except Refused as error:
+        if len(infos) <= 1:
+            return dict.fromkeys(infos, error)
+        answers: dict[Head, SeriesHandle | Refused] = {}
+        for head, info in infos.items():
+            answers |= await _declared(device, {head: info}, intake)
+        return answers
+    waiting = Refused(
+        "WL-ING-024", "device waits in the inbox or is ignored", where="device", hint="add it there"
+    )
+    return {head: waiting if one is None else one for head, one in zip(infos, handles, strict=True)}
 
 
 def _series_info(head: Head) -> SeriesInfo:

@@ -17,25 +17,11 @@ from integrations.influx_line.heads import Heads
 from integrations.influx_line.names import device_of, series_of
 from integrations.influx_line.questions import LastPoint, parse_flux, parse_influxql
 
-_USUAL_FIELDS = [
-    "value",
-    "watts",
-    "power",
-    "energy",
-    "wh",
-    "kwh",
-    "volts",
-    "voltage",
-    "amps",
-    "current",
-    "hz",
-    "frequency",
-    "pf",
-    "va",
-    "var",
-    "varh",
-    "temperature",
-]  # asked after a restart, before the sender's first write, when the question names no field
+# Asked after a restart, before the sender's first write, when the question names no field.
+_USUAL_FIELDS = (
+    *("value", "watts", "power", "energy", "wh", "kwh", "volts", "voltage", "amps", "current"),
+    *("hz", "frequency", "pf", "va", "var", "varh", "temperature"),
+)
 _TICKS_PER_S: Mapping[str, float] = {
     "ns": 1e9,
     "n": 1e9,
@@ -104,11 +90,11 @@ class QueryEndpoints:
         question = parse_flux(_flux_text(request.body))
         if question is None:
             return answers.v2_error(400, "only a from |> range |> filter |> last() pipeline is answered")
-        start_s, stop_s = _range_s(_flux_text(request.body))
+        start_s = _range_start_s(_flux_text(request.body))
         rows = []
         for measurement in question.measurements:
             last = self._newest(measurement, question, intake)
-            if last is not None and start_s <= last[0] // 1000 < stop_s:
+            if last is not None and last[0] // 1000 >= start_s:
                 rows.append((last[0] // 1000, measurement))
         return PushAnswer(200, _csv(sorted(rows, reverse=True)), "text/csv; charset=utf-8", answers.HEADERS)
 
@@ -158,13 +144,13 @@ def _flux_text(body: bytes) -> str:
     return query if isinstance(query, str) else ""
 
 
-_RANGE = re.compile(r"range\(\s*start:\s*(-?\d{1,12})\s*(?:,\s*stop:\s*(\d{1,12})\s*)?\)")
+_RANGE = re.compile(r"range\(\s*start:\s*(-?\d{1,12})\s*[,)]")
 
 
-def _range_s(text: str) -> tuple[int, int]:
-    """Start and stop in epoch seconds where the script gives both as numbers; else everything."""
+def _range_start_s(text: str) -> int:
+    """Start in epoch seconds where the script gives one; a newer point than its stop is still the newest."""
     found = _RANGE.search(text)
-    return (int(found[1]), int(found[2] or 1 << 40)) if found else (-(1 << 40), 1 << 40)
+    return int(found[1]) if found else 0
 
 
 def _csv(rows: list[tuple[int, str]]) -> bytes:
