@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import aiomqtt
@@ -52,6 +53,7 @@ class Target:
     tls: bool = False
     ca: str | None = None
     mqtt5: bool = True
+    keep_session: bool = True
 
     @property
     def place(self) -> str:
@@ -196,10 +198,11 @@ def _client(target: Target) -> aiomqtt.Client:
     properties = None
     if target.mqtt5:
         properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # untyped in paho
-        properties.SessionExpiryInterval = SESSION_S
+        properties.SessionExpiryInterval = SESSION_S if target.keep_session else 0
         properties.ReceiveMaximum = RECEIVE_MAXIMUM
         properties.MaximumPacketSize = KEEP_BYTES
-    session: dict[str, Any] = {"clean_start": False} if target.mqtt5 else {"clean_session": False}
+    clean = not target.keep_session
+    session: dict[str, Any] = {"clean_start": clean} if target.mqtt5 else {"clean_session": clean}
     return aiomqtt.Client(
         target.host,
         target.port,
@@ -314,7 +317,7 @@ async def open_best_link(
         if not target.mqtt5:
             raise
         refused_mqtt5()
-        opened = open_link(_as_311(target), arrived)
+        opened = open_link(replace(target, mqtt5=False), arrived)
         link = await opened.__aenter__()
     try:
         yield link
@@ -322,14 +325,13 @@ async def open_best_link(
         await opened.__aexit__(None, None, None)
 
 
-def _as_311(target: Target) -> Target:
-    return Target(
-        target.host,
-        target.port,
-        target.client_id,
-        target.username,
-        target.password,
-        target.tls,
-        target.ca,
-        False,
-    )
+async def probe(target: Target) -> None:
+    """Connect once with a session of no duration and leave again: is the broker there, does it let us in?
+
+    Raises:
+        CannotConnect, InvalidAuth: as :func:`open_link`.
+    """
+    name = f"{target.client_id}-probe-{secrets.token_hex(4)}"
+    visitor = replace(target, client_id=name, keep_session=False)
+    async with open_best_link(visitor, lambda: None, lambda: None):
+        pass

@@ -1,39 +1,226 @@
-"""Devices that announce themselves."""
+"""Devices that announce themselves: what they announced, their registration, and the readers of their topics.
+
+An announcement is registered with ``declare(found=True)``: the hub decides whether the device waits in the inbox.
+Its topics are subscribed to at once, because many devices send their state right after the announcement.
+"""
 
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import replace
 
-from hub.plugins.api import Intake
+from hub.plugins.api import DeviceInfo, Intake, Refused, SeriesHandle, WattlineError, series_key
+from integrations.mqtt import tasmota, zigbee
+from integrations.mqtt.announcement import Availability, Sensor, identity_of, sensors_of
+from integrations.mqtt.message import no_time
 from integrations.mqtt.numbers import Unreadable
-from integrations.mqtt.readers import Reader
+from integrations.mqtt.reach import EXPIRY_STEP_S, AvailabilityReader, ExpiryReader, Reach
+from integrations.mqtt.readers import Field, FieldReader, Reader
 from integrations.mqtt.schema import Settings
+
+MAX_SENSORS = 20_000
+_OTHER_QUANTITY = "WL-ING-022"
 
 
 class FoundDevices:
+    """All that was announced on one broker.
+
+    ``unsettled``: announcements wait for registration. ``known``: the retained announcements have been heard.
+    ``changed`` is set when other topics are wanted; ``heard`` counts announcements.
+    """
+
     def __init__(self, settings: Settings) -> None:
+        self._on = settings.discovery
+        self._prefix = settings.discovery_prefix
+        self._prefix_bytes = f"{settings.discovery_prefix}/".encode()
+        self._tasmota = tasmota.TasmotaDevices()
+        self._reach = Reach()
+        self._announced: dict[str, list[Sensor]] = {}
+        self._samples: dict[str, str] = {}
+        self._fields: dict[tuple[str, ...], tuple[Sensor, Field]] = {}
+        self._by_topic: dict[str, list[tuple[Sensor, Field]]] = {}
+        self._reach_topics: dict[str, list[tuple[Sensor, Availability]]] = {}
         self.unsettled = False
         self.known = False
         self.heard = 0
         self.changed = asyncio.Event()
 
     def is_control(self, topic: bytes) -> bool:
-        return False
+        """Whether a topic carries announcements."""
+        return self._on and (
+            (topic.startswith(self._prefix_bytes) and topic.endswith(b"/config"))
+            or topic.startswith(b"tasmota/discovery/")
+            or topic == b"zigbee2mqtt/bridge/devices"
+        )
 
     def announcements(self) -> list[str]:
-        return []
+        """Topic filters of announcements."""
+        if not self._on:
+            return []
+        return [
+            f"{self._prefix}/+/+/config",
+            f"{self._prefix}/+/+/+/config",
+            f"{tasmota.PREFIX}/#",
+            zigbee.DEVICES_TOPIC,
+        ]
 
     def topics(self) -> list[str]:
-        return []
+        """State and availability topics of everything that was announced, also while it waits in the inbox."""
+        wanted: dict[str, None] = {}
+        for sensor in self._all():
+            wanted[sensor.state_topic] = None
+            wanted.update((entry.topic, None) for entry in sensor.availability)
+        return list(wanted)
 
-    def hear(self, topic: str, payload: bytes) -> None: ...
+    def hear(self, topic: str, payload: bytes) -> None:
+        """Take an announcement, an update of one, or its removal.
+
+        Raises:
+            Unreadable: it cannot be used; what was announced before stays.
+        """
+        self.heard += 1
+        if topic == zigbee.DEVICES_TOPIC:
+            name, sensors = topic, zigbee.bridge_sensors(payload)
+        elif topic.startswith(f"{tasmota.PREFIX}/"):
+            mac, sensors = self._tasmota.hear(topic, payload)
+            name = f"{tasmota.PREFIX}/{mac}"
+        else:
+            name, sensors = topic, sensors_of(identity_of(self._prefix, topic), payload)
+        if sensors == self._announced.get(name, []):
+            return
+        if sum(map(len, self._announced.values())) + len(sensors) > MAX_SENSORS:
+            raise Unreadable("WL-MQT-009", f"more than {MAX_SENSORS} sensors are announced on this broker")
+        if sensors:
+            self._announced[name] = sensors
+            self._samples[name] = f"{topic} {payload[:160].decode(errors='replace')}"
+        else:
+            self._announced.pop(name, None)
+            self._samples.pop(name, None)
+        self.unsettled = True
+        self.changed.set()
+
     async def settle(self, intake: Intake) -> list[Unreadable]:
-        return []
+        """Register what was announced and build the tables of topics; returns what the hub refused.
+
+        Raises:
+            RetryLater: the registry cannot be reached now; call again.
+        """
+        errors: list[Unreadable] = []
+        handles: dict[tuple[str, ...], tuple[Sensor, SeriesHandle]] = {}
+        for sensors, sample in self._by_device():
+            for sensor, handle in await self._declare(sensors, sample, intake, errors):
+                if handle is not None:
+                    handles[sensor.identity] = (sensor, handle)
+        self._build(handles)
+        self._reach.check_expiry(intake)
+        self.unsettled = False
+        return errors
 
     def readers(self, topic: str) -> list[Reader]:
-        return []
+        """Readers of a state or availability topic."""
+        found: list[Reader] = []
+        sensors = self._by_topic.get(topic)
+        if sensors:
+            found.append(FieldReader([field for _, field in sensors], no_time, strict=False))
+            expiring = [sensor for sensor, _ in sensors if sensor.expire_after_s is not None]
+            if expiring:
+                found.append(ExpiryReader(self._reach, expiring))
+        if topic in self._reach_topics:
+            found.append(AvailabilityReader(self._reach, topic, self._reach_topics[topic]))
+        return found
 
-    def forget_handles(self) -> None: ...
-    def set_all(self, intake: Intake, online: bool) -> None: ...
+    def forget_handles(self) -> None:
+        """The registry changed: ask again, a device may have been added, removed or ignored."""
+        self.unsettled = bool(self._announced)
+
+    def set_all(self, intake: Intake, *, online: bool) -> None:
+        """The broker went away, or came back: then what is known of each device counts again."""
+        for device in {sensor.device.id for sensor, _ in self._fields.values()}:
+            if online:
+                self._reach.forget_told()
+                intake.set_availability(device, self._reach.online(device) is not False)
+            else:
+                intake.set_availability(device, False)
+
     async def watch_expiry(self, intake: Intake) -> None:
-        await asyncio.Event().wait()
+        """Notice sensors that went silent; for ever."""
+        while True:
+            await asyncio.sleep(EXPIRY_STEP_S)
+            self._reach.check_expiry(intake)
+
+    def _all(self) -> Iterable[Sensor]:
+        for sensors in self._announced.values():
+            yield from sensors
+
+    def _by_device(self) -> list[tuple[list[Sensor], str]]:
+        """Sensors of each device with one key each, and a sample of what announced it."""
+        groups: dict[str, dict[str, Sensor]] = defaultdict(dict)
+        samples: dict[str, str] = {}
+        for name, sensors in self._announced.items():
+            for sensor in sensors:
+                samples.setdefault(sensor.device.id, self._samples.get(name, ""))
+                group = groups[sensor.device.id]
+                before = group.get(sensor.info.key)
+                if before is None:
+                    group[sensor.info.key] = sensor
+                elif before.state_topic != sensor.state_topic or before.template != sensor.template:
+                    renamed = _renamed(sensor, "_".join(part for part in sensor.identity[1:] if part))
+                    group.setdefault(renamed.info.key, renamed)
+        return [(list(group.values()), samples[device]) for device, group in groups.items()]
+
+    async def _declare(
+        self, sensors: list[Sensor], sample: str, intake: Intake, errors: list[Unreadable]
+    ) -> list[tuple[Sensor, SeriesHandle | None]]:
+        """All sensors of a device in one go; one by one where the hub refuses some of them."""
+        device = _richest([sensor.device for sensor in sensors])
+        try:
+            handles = await intake.declare(
+                device, [sensor.info for sensor in sensors], found=True, sample=sample
+            )
+            return list(zip(sensors, handles, strict=True))
+        except Refused as error:
+            if len(sensors) > 1:
+                parts = [await self._declare([sensor], sample, intake, errors) for sensor in sensors]
+                return [pair for part in parts for pair in part]
+            if error.code != _OTHER_QUANTITY or not sensors[0].info.unit:
+                errors.append(Unreadable(error.code, f"{device.id}: {error.message}", "device"))
+                return []
+        # the sensor measures something else than it did: that is another series
+        other = _renamed(sensors[0], f"{sensors[0].info.key}_{sensors[0].info.unit}")
+        try:
+            handles = await intake.declare(device, [other.info], found=True, sample=sample)
+        except Refused as error:
+            errors.append(Unreadable(error.code, f"{device.id}: {error.message}", "device"))
+            return []
+        return [(other, handles[0])]
+
+    def _build(self, handles: dict[tuple[str, ...], tuple[Sensor, SeriesHandle]]) -> None:
+        fields: dict[tuple[str, ...], tuple[Sensor, Field]] = {}
+        self._by_topic = {}
+        self._reach_topics = {}
+        for identity, (sensor, handle) in handles.items():
+            field = Field(sensor.info.key, handle, sensor.template, sensor.info.behaviour)
+            before = self._fields.get(identity)
+            if before is not None and before[0].template == sensor.template:
+                field.last = before[1].last
+            fields[identity] = (sensor, field)
+            self._by_topic.setdefault(sensor.state_topic, []).append((sensor, field))
+        for sensor in self._all():
+            for entry in sensor.availability:
+                self._reach_topics.setdefault(entry.topic, []).append((sensor, entry))
+        self._fields = fields
+        self._reach.watch(self._all(), frozenset(sensor.device.id for sensor, _ in fields.values()))
+
+
+def _renamed(sensor: Sensor, key: str) -> Sensor:
+    try:
+        return replace(sensor, info=replace(sensor.info, key=series_key(key)))
+    except WattlineError:
+        return sensor
+
+
+def _richest(devices: list[DeviceInfo]) -> DeviceInfo:
+    """Announcements of one device may name more or less of it."""
+    return max(devices, key=lambda one: sum(map(bool, (one.name, one.maker, one.model, one.firmware))))

@@ -73,7 +73,8 @@ class ConfiguredTopics:
 
     def __init__(self, settings: Sequence[TopicSetting]) -> None:
         self._settings = [(setting.topic.split("/"), setting) for setting in settings]
-        self._devices: set[str] = set()
+        self.devices: set[str] = set()
+        """Ids of the devices that were heard of."""
         self._members: dict[MembersReader, tuple[TopicSetting, tuple[str, ...]]] = {}
 
     def subscriptions(self) -> dict[str, int]:
@@ -168,11 +169,11 @@ class ConfiguredTopics:
             id_ = device_id(written)
         except WattlineError as error:
             raise Unreadable(error.code, error.message, "device") from error
-        if id_ not in self._devices and len(self._devices) >= MAX_DEVICES:
+        if id_ not in self.devices and len(self.devices) >= MAX_DEVICES:
             raise Unreadable(
                 "WL-MQT-009", f"this entry has {MAX_DEVICES} devices and takes no more", "device"
             )
-        self._devices.add(id_)
+        self.devices.add(id_)
         name = _filled(setting.name, texts) or (written if written != id_ else "")
         return DeviceInfo(id_, name=name, role=setting.role)
 

@@ -8,7 +8,7 @@
         password: !secret mqtt
         tls: {ca: /etc/ssl/own-ca.pem}   # or true; mqtts:// means true
         client_id: wattline-house        # one hub per id
-        discovery: inbox                 # auto | off
+        discovery: inbox                 # auto | off; without it the setting of the hub counts
         discovery_prefix: homeassistant
         birth: true                      # announce the hub once, so that bridges send their states
         topics:
@@ -85,7 +85,6 @@ class Settings:
     ca: str | None = None
     client_id: str = ""
     discovery: bool = True
-    declare_found: bool = True
     discovery_prefix: str = "homeassistant"
     birth: bool = True
     topics: tuple[TopicSetting, ...] = ()
@@ -197,7 +196,7 @@ SCHEMA = vol.Schema(
         vol.Optional("password"): vol.Any(str, object),
         vol.Optional("tls", default=False): vol.Any(bool, {vol.Optional("ca"): str}),
         vol.Optional("client_id"): vol.All(str, vol.Length(min=1, max=100)),
-        vol.Optional("discovery", default="inbox"): vol.In(["inbox", "auto", "off"]),
+        vol.Optional("discovery"): vol.In(["inbox", "auto", "off"]),
         vol.Optional("discovery_prefix", default="homeassistant"): plain_topic,
         vol.Optional("birth", default=True): bool,
         vol.Optional("topics", default=list): [_TOPIC],
@@ -223,8 +222,7 @@ def settings_of(options: Mapping[str, Any]) -> Settings:
         tls=secure or bool(tls) or isinstance(tls, dict),
         ca=tls.get("ca") if isinstance(tls, dict) else None,
         client_id=written.get("client_id", ""),
-        discovery=written["discovery"] != "off",
-        declare_found=written["discovery"] != "auto",
+        discovery=written.get("discovery") != "off",
         discovery_prefix=written["discovery_prefix"],
         birth=written["birth"],
         topics=tuple(_topic_setting(topic) for topic in written["topics"]),

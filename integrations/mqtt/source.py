@@ -14,8 +14,8 @@ from contextlib import asynccontextmanager
 
 import voluptuous as vol
 
-from hub.plugins.api import CannotConnect, Intake, InvalidAuth, Options, ReadingBatch
-from integrations.mqtt.connection import Link, Target, open_best_link
+from hub.plugins.api import CannotConnect, Intake, InvalidAuth, Options, ReadingBatch, WattlineError
+from integrations.mqtt.connection import Link, Target, open_best_link, probe
 from integrations.mqtt.found import FoundDevices
 from integrations.mqtt.inflow import GROUP_ROWS, Inflow
 from integrations.mqtt.mapping import ConfiguredTopics
@@ -28,6 +28,8 @@ from integrations.mqtt.wire import TOO_LARGE, Record
 
 LOGGER = logging.getLogger(__name__)
 PATIENCE_S = 900.0
+OWN_BROKER_S = 30.0
+NO_BROKER = "WL-MQT-010"
 _RETRY_FIRST_S, _RETRY_CAP_S = 0.1, 4.0
 _STEADY_S = 5.0
 _AWAY_S = 10.0
@@ -47,6 +49,7 @@ class MqttSource:
         self._registry_version = -1
         self._message = Message()
         self._mqtt5_refused = False
+        self._told_away = False
         self.unmatched = 0
         """Messages that no configured topic and no added device asked for."""
 
@@ -70,7 +73,7 @@ class MqttSource:
         loop = asyncio.get_running_loop()
         ceiling_s = _RETRY_FIRST_S
         lost_at_s: float | None = None
-        was_connected = False
+        patience_s = 0.0 if self._settings.host else OWN_BROKER_S
         while True:
             opened_at_s = loop.time()
             try:
@@ -78,21 +81,20 @@ class MqttSource:
                     opened_at_s = loop.time()
                     if lost_at_s is not None:
                         self._back()
-                    was_connected, lost_at_s = True, None
+                    patience_s, lost_at_s = PATIENCE_S, None
                     await self._attend(link, worker)
             except CannotConnect as error:
                 self._inflow.disconnected()
-                if not was_connected:
-                    raise
                 if lost_at_s is None:
                     lost_at_s = loop.time()
-                    LOGGER.warning("%s; reconnecting", error, extra={"integration": "mqtt"})
+                    if patience_s:
+                        LOGGER.warning("%s; trying again", error, extra={"integration": "mqtt"})
                     if loop.time() - opened_at_s > _STEADY_S:
                         ceiling_s = _RETRY_FIRST_S
-                if loop.time() - lost_at_s > PATIENCE_S:
-                    raise
-                if loop.time() - lost_at_s > _AWAY_S:
-                    self._found.set_all(self._intake, online=False)
+                if loop.time() - lost_at_s >= patience_s:
+                    raise _without_broker(error) from error
+                if loop.time() - lost_at_s > _AWAY_S and not self._told_away:
+                    self._tell_reach(online=False)
             await asyncio.sleep(random.uniform(ceiling_s / 2, ceiling_s))
             ceiling_s = min(ceiling_s * 2, _RETRY_CAP_S)
 
@@ -216,27 +218,26 @@ class MqttSource:
 
     def _back(self) -> None:
         LOGGER.info("connected to the broker again", extra={"integration": "mqtt"})
-        self._found.set_all(self._intake, online=True)
+        if self._told_away:
+            self._tell_reach(online=True)
+
+    def _tell_reach(self, *, online: bool) -> None:
+        """While the broker is away no device can be reached."""
+        self._told_away = not online
+        for device in self._topics.devices:
+            self._intake.set_availability(device, online)
+        self._found.set_all(self._intake, online=online)
 
     def _target(self) -> Target:
         settings = self._settings
         client_id = settings.client_id or f"wattline-{self._intake.entry_id}"
         if settings.host:
-            return Target(
-                settings.host,
-                settings.port,
-                client_id,
-                settings.username,
-                settings.password,
-                settings.tls,
-                settings.ca,
-                mqtt5=not self._mqtt5_refused,
-            )
+            return _target_of(settings, client_id, mqtt5=not self._mqtt5_refused)
         broker = self._intake.broker
         if broker is None:
             raise CannotConnect(
                 "the hub has no broker of its own now",
-                code="WL-MQT-010",
+                code=NO_BROKER,
                 hint="see mqtt_broker in hub.yaml, or write broker: mqtt://HOST:PORT for this entry",
             )
         return Target(
@@ -252,15 +253,38 @@ class MqttSource:
 _CONTROL = Route(control=True)
 
 
+def _without_broker(error: CannotConnect) -> WattlineError:
+    """A hub without a broker of its own stays without one until a person changes something."""
+    if error.code == NO_BROKER:
+        return InvalidAuth(error.message, code=error.code, where="mqtt", hint=error.hint)
+    return error
+
+
 @asynccontextmanager
 async def connect(options: Options) -> AsyncIterator[MqttSource]:
-    """Make the source; it connects when it runs, for the hub's own broker is known only then.
+    """Look whether the broker can be reached, and make the source. The hub's own broker is known only at run.
 
     Raises:
-        InvalidAuth: the options contradict each other.
+        CannotConnect: the broker cannot be reached.
+        InvalidAuth: the broker refuses the credentials, or the options contradict each other.
     """
     try:
         settings = settings_of(options)
     except vol.Invalid as error:
         raise InvalidAuth(str(error), code="WL-MQT-023", where="mqtt") from error
+    if settings.host:
+        await probe(_target_of(settings, settings.client_id or "wattline"))
     yield MqttSource(settings)
+
+
+def _target_of(settings: Settings, client_id: str, *, mqtt5: bool = True) -> Target:
+    return Target(
+        settings.host,
+        settings.port,
+        client_id,
+        settings.username,
+        settings.password,
+        settings.tls,
+        settings.ca,
+        mqtt5,
+    )
