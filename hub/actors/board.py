@@ -47,7 +47,7 @@ class LatestBoard:
             return series
         np.maximum.at(self.ts_ms, series, ts_ms)
         newest = ts_ms == self.ts_ms[series]
-        changed = series[newest]
+        changed: NDArray[np.int32] = series[newest]
         self.value[changed] = values[newest]
         self.flags[changed] = flags[newest]
         if self.stale:

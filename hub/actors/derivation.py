@@ -7,7 +7,7 @@ transaction that makes it needless.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,10 +15,10 @@ import numpy as np
 import sqlalchemy as sa
 from numpy.typing import NDArray
 
+from hub.actors.history import day_rows
 from hub.actors.marks import CAUSE, MarkBook
 from hub.actors.registry import Registry
 from hub.energy.calendar import local_days, zone_version
-from hub.energy.periods import sum_slots
 from hub.energy.slots import SLOT_MS, SlotColumns
 from hub.model.series import Series
 from hub.storage import sealing, slots, tables
@@ -56,6 +56,10 @@ class DerivationStore:
         self._seal_after_ms = seal_after_ms
         self.dirty_days: dict[int, set[tuple[int, int]]] = {}
         self.revision = 1
+
+    def dirty(self, number: int) -> Collection[tuple[int, int]]:
+        """Local days ``(start_ms, end_ms)`` of a series that are not summed yet."""
+        return self.dirty_days.get(number, ())
 
     async def load_marks(self) -> list[tuple[int, int, int]]:
         """Marked ranges ``(series, start_ms, end_ms)`` to derive; the book and the dirty days are filled."""
@@ -249,7 +253,7 @@ def _spans(rows: slots.MetricRows) -> list[tuple[int, int, int]]:
 
 def _sum_day(conn: sa.Connection, number: int, start_ms: int, end_ms: int) -> SlotColumns:
     columns = slots.read(conn, [number], slots.SLOT, start_ms, end_ms)[number]
-    return sum_slots(columns, np.array([start_ms]), np.array([end_ms]))
+    return day_rows(columns, np.array([start_ms]), np.array([end_ms]))
 
 
 def _mark_days(conn: sa.Connection, days: Sequence[tuple[int, int, int]], now_ms: int) -> None:

@@ -9,7 +9,7 @@ Every change is in the store before it is in the registry, so nothing is known t
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -595,7 +595,7 @@ def _merged(before: Device | None, info: DeviceInfo, entry_id: str, now_ms: int)
     )
 
 
-def _checked_changes(changes: dict[str, str | None]) -> dict[str, Any]:
+def _checked_changes(changes: Mapping[str, str | None]) -> dict[str, Any]:
     """Values of a patch as the model wants them; an unknown field or role is refused."""
     checked: dict[str, Any] = {}
     for name, value in changes.items():

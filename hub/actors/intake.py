@@ -86,12 +86,14 @@ class HubIntake:
         """Known things are looked up here; only what is new goes to the device actor."""
         changes = [conversion(info.quantity, info.unit) for info in series]
         known = self._known(device, series)
+        numbers: Sequence[int | None]
         if known is None:
-            numbers = await request(
+            declared = await request(
                 self._device,
                 Declare(device, tuple(series), self.entry_id, self._domain, found, sample, self._discovery),
                 timeout_s=DECLARE_TIMEOUT_S,
             )
+            numbers = declared
         else:
             numbers = known
         return [

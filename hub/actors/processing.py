@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from hub.actors.board import LatestBoard
 from hub.actors.derivation import DerivationStore, Span
 from hub.actors.history import History, HistoryReader, ReadingsPage
-from hub.actors.live import LiveBalance, live_balance
+from hub.actors.live import LiveView, live_view
 from hub.actors.marks import MarkBook
 from hub.actors.registry import Registry
 from hub.bus import EventBus
@@ -67,7 +67,7 @@ class GetReadings(Request[ReadingsPage]):
 
 
 @dataclass(frozen=True, slots=True)
-class GetLive(Request[LiveBalance]):
+class GetLive(Request[LiveView]):
     """The balance of the house now."""
 
 
@@ -140,7 +140,7 @@ class ProcessingActor(AsyncActor):
         self._marks = marks
         self._store = DerivationStore(database, marks, zone, seal_after_ms)
         self._reader = HistoryReader(database, registry, self._store, zone)
-        self._live = LiveSlots()
+        self._open = LiveSlots()
         self._started: set[int] = set()
         self._dirty: dict[int, Span] = {}
         self._buffers: dict[int, _Buffered] = {}
@@ -177,7 +177,7 @@ class ProcessingActor(AsyncActor):
             case GetReadings(series, start_ms, end_ms, limit, cursor):
                 return self._later(self._reader.readings(series, start_ms, end_ms, limit, cursor))
             case GetLive():
-                return live_balance(self._registry, self._board, self._clock.now_ms())
+                return live_view(self._registry, self._board, self._clock.now_ms())
             case RangesDirtied(series, start_ms, end_ms):
                 for number in series:
                     self._soil(number, start_ms, end_ms)
@@ -204,7 +204,7 @@ class ProcessingActor(AsyncActor):
             series, ts_ms, values, flags = series[keep], ts_ms[keep], values[keep], flags[keep]
         if not len(series):
             return
-        outcome = self._live.fold(series, ts_ms, values, flags)
+        outcome = self._open.fold(series, ts_ms, values, flags)
         for number in outcome.left:
             mine = ts_ms[series == number]
             self._started.discard(number)
@@ -235,7 +235,7 @@ class ProcessingActor(AsyncActor):
 
     def _drop_unknown(self) -> None:
         for number in [no for no in self._started | self._dirty.keys() if self._registry.by_no(no) is None]:
-            self._live.forget(number)
+            self._open.forget(number)
             self._started.discard(number)
             self._dirty.pop(number, None)
 
@@ -262,13 +262,14 @@ class ProcessingActor(AsyncActor):
                 await self._store.derive_days(self._registry)
                 self._recovered()
             except RetryLater as error:
-                self._note_failure(error)
+                self._postpone(error)
             if not self._work_again:
                 return
 
     async def _flush(self) -> None:
         """Write folded rows, and take away the marks of slots that are past and written."""
-        changed = self._live.take_changed()
+        changed = self._open.take_changed()
+        series = changed.series.astype(np.int32)
         done = [
             (number, start_ms)
             for number, start_ms in self._marks.past(self._seen_seq)[:CLEARED_PER_TURN]
@@ -278,17 +279,17 @@ class ProcessingActor(AsyncActor):
         if not len(changed.series) and not cleared:
             return
         try:
-            revision = await self._store.write_live(changed.series, changed.slots, cleared)
+            revision = await self._store.write_live(series, changed.slots, cleared)
         except RetryLater:
             self._distrust(np.unique(changed.series).tolist())
             raise
-        self._tell(changed.series, changed.slots.start_ms, revision)
+        self._tell(series, changed.slots.start_ms, revision)
 
     def _distrust(self, numbers: Sequence[int]) -> None:
         """Rows of these series could not be written: derive their marked slots again."""
         now_ms = self._clock.now_ms()
         for number in numbers:
-            self._live.forget(number)
+            self._open.forget(number)
             self._started.discard(number)
             self._soil(number, now_ms - 2 * SLOT_MS, now_ms + SLOT_MS)
 
@@ -304,7 +305,7 @@ class ProcessingActor(AsyncActor):
                 continue
             part = Span(max(span.start_ms, span.end_ms - MAX_SPAN_MS), span.end_ms)
             wanted.append((series, part))
-            self._live.forget(number)
+            self._open.forget(number)
             self._started.discard(number)
             self._buffers[number] = _Buffered()
             if part.start_ms > span.start_ms:
@@ -336,7 +337,7 @@ class ProcessingActor(AsyncActor):
         self._settling[number] = (result.seen_ms, self._seen_seq + 2)
         if not result.at_tail:
             self._start_at_tail(number)
-        elif self._live.start(number, Rule.of(series), result.derived):
+        elif self._open.start(number, Rule.of(series), result.derived):
             self._started.add(number)
         if not buffer.ts_ms:
             return
@@ -347,7 +348,7 @@ class ProcessingActor(AsyncActor):
         ts_ms, values = ts_ms[new], np.concatenate(buffer.values)[new]
         flags = np.concatenate(buffer.flags)[new]
         numbers = np.full(len(ts_ms), number, np.int32)
-        if number in self._dirty or self._live.fold(numbers, ts_ms, values, flags).left:
+        if number in self._dirty or self._open.fold(numbers, ts_ms, values, flags).left:
             self._started.discard(number)
             self._soil(number, min(int(ts_ms.min()), result.end_ms - SLOT_MS), int(ts_ms.max()) + 1)
 
@@ -363,7 +364,7 @@ class ProcessingActor(AsyncActor):
         numbers = tuple(np.unique(series).tolist())
         self._bus.publish(SlotsDerived(numbers, int(start_ms.min()), int(start_ms.max()) + SLOT_MS, revision))
 
-    def _note_failure(self, error: RetryLater) -> None:
+    def _postpone(self, error: RetryLater) -> None:
         if self._failing != error.code:
             LOGGER.warning("derivation waits: %s", error)
         self._failing = error.code

@@ -1,0 +1,424 @@
+"""Answers about the past: which rows a chart needs, read and summed in a reader thread.
+
+``15m`` and ``1h`` are sums of slots, ``1d``, ``1mo`` and ``1y`` sums of day rows; a day that is not summed yet, or
+that the asked range cuts, is summed from its slots on the way. ``1m`` and ``raw`` come from the readings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+import numpy as np
+import sqlalchemy as sa
+from numpy.typing import NDArray
+
+from hub.actors.registry import Registry
+from hub.energy.calendar import Buckets, buckets, label_of
+from hub.energy.minutes import minute_columns
+from hub.energy.periods import PeriodColumns, aggregate, aggregate_many
+from hub.energy.slots import SLOT_MS, Rule, SlotColumns, step_of
+from hub.errors import Refused
+from hub.model.quality import Quality
+from hub.model.series import Behaviour, Series
+from hub.model.units import STORED_UNIT, Quantity
+from hub.storage import slots
+from hub.storage.database import Database
+from hub.storage.metric_codec import FAMILIES
+from hub.storage.readings import read_columns
+
+DAY_MS: Final = 86_400_000
+RESOLUTIONS: Final = ("auto", "raw", "1m", "15m", "1h", "1d", "1mo", "1y")
+COLUMNS: Final = ("energy", "delta", "mean", "min", "max", "last", "count", "quality")
+_AUTO: Final = ((6 * 3_600_000, "1m"), (3 * DAY_MS, "15m"), (62 * DAY_MS, "1h"), (3 * 366 * DAY_MS, "1d"))
+CELL_LIMIT: Final = 20_000_000
+RAW_LIMIT: Final = 100_000
+MINUTE_SPAN_MS: Final = 31 * DAY_MS
+
+Column = NDArray[np.float64] | list[Quality]
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """Figures by bucket. ``series[id][column]`` has one entry per label, NaN where nothing is known.
+
+    ``energy`` is in Wh, ``delta`` in the unit of the series (m3), the rest in the unit of the series.
+    ``partial`` are the positions of buckets that the asked range cuts.
+    """
+
+    resolution: str
+    labels: tuple[str, ...]
+    start_ms: NDArray[np.int64]
+    end_ms: NDArray[np.int64]
+    partial: tuple[int, ...]
+    units: dict[str, str]
+    series: dict[str, dict[str, Column]]
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingsPage:
+    """Raw readings; ``next`` is the cursor of the following page, None at the end."""
+
+    ts_ms: NDArray[np.int64]
+    values: NDArray[np.float64]
+    next: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    series: tuple[Series, ...]
+    columns: Mapping[int, tuple[str, ...]]
+    grid: Buckets
+    start_ms: int
+    end_ms: int
+    now_ms: int
+
+    def families(self) -> tuple[str, ...]:
+        """Families of blocks that the columns need."""
+        names = {name for columns in self.columns.values() for name in columns}
+        wanted = {"delta"} if names & {"energy", "delta"} else set()
+        wanted |= {"gauge", "quality"} if names & {"mean", "min", "max", "last"} else set()
+        wanted |= {"quality"} if names & {"quality", "count"} else set()
+        return tuple(family for family in FAMILIES if family in wanted)
+
+
+class DayBook(Protocol):
+    """Which local days of a series are not summed yet."""
+
+    def dirty(self, number: int) -> Collection[tuple[int, int]]:
+        """``(start_ms, end_ms)`` of the days."""
+
+
+class HistoryReader:
+    """Reads what the processing actor is asked for."""
+
+    def __init__(self, database: Database, registry: Registry, days: DayBook, zone: str) -> None:
+        self._database = database
+        self._registry = registry
+        self._days = days
+        self._zone = zone
+
+    async def readings(
+        self, series: str, start_ms: int, end_ms: int, limit: int, cursor: int | None
+    ) -> ReadingsPage:
+        """A page of raw readings in ``[start_ms, end_ms)``."""
+        one = self._registry.by_public_id(series)
+        limit = max(1, min(limit, RAW_LIMIT))
+        first_ms = start_ms if cursor is None else max(start_ms, cursor)
+        columns = await self._database.read(
+            lambda conn: read_columns(conn, one.no, first_ms, end_ms, limit=limit + 1)
+        )
+        more = len(columns.ts_ms) > limit
+        return ReadingsPage(
+            columns.ts_ms[:limit], columns.values[:limit], int(columns.ts_ms[limit]) if more else None
+        )
+
+    async def history(
+        self,
+        series: Sequence[str],
+        start_ms: int,
+        end_ms: int,
+        resolution: str,
+        columns: Sequence[str],
+    ) -> History:
+        """Figures of some series in ``[start_ms, end_ms)``."""
+        found = tuple(self._registry.by_public_id(one) for one in dict.fromkeys(series))
+        resolution = _checked_resolution(resolution, start_ms, end_ms)
+        by_series: dict[int, tuple[str, ...]] = {one.no: _checked_columns(one, columns) for one in found}
+        if resolution == "raw":
+            return await self._raw(found, start_ms, end_ms)
+        whole = buckets(self._zone, resolution, start_ms, end_ms)
+        if len(whole) * max(len(found), 1) > CELL_LIMIT:
+            raise Refused(
+                "WL-API-031",
+                f"{len(whole)} buckets of {len(found)} series are more than one answer holds",
+                where="resolution",
+                hint="ask for a coarser resolution or a shorter range",
+            )
+        grid, partial = whole.clipped(start_ms, end_ms)
+        wanted = _Wanted(found, by_series, grid, start_ms, end_ms, self._database.now_ms())
+        figures = await self._figures(wanted, resolution)
+        return History(
+            resolution,
+            grid.label,
+            grid.start_ms,
+            grid.end_ms,
+            tuple(partial),
+            {one.public_id: _unit(one, by_series[one.no]) for one in found},
+            {one.public_id: figures[one.no] for one in found},
+        )
+
+    async def _figures(self, wanted: _Wanted, resolution: str) -> dict[int, dict[str, Column]]:
+        if not wanted.series or not len(wanted.grid):
+            return {one.no: {name: _empty(name) for name in wanted.columns[one.no]} for one in wanted.series}
+        if resolution == "1m":
+            return await self._database.read(lambda conn: _minutes(conn, wanted))
+        if resolution in ("15m", "1h"):
+            return await self._database.read(lambda conn: _from_slots(conn, wanted))
+        whole_days = buckets(self._zone, "1d", wanted.start_ms, wanted.end_ms)
+        days, cut = whole_days.clipped(wanted.start_ms, wanted.end_ms)
+        loose: dict[int, list[int]] = {
+            one.no: _loose_days(days, cut, self._days.dirty(one.no)) for one in wanted.series
+        }
+        return await self._database.read(lambda conn: _from_days(conn, wanted, days, loose, resolution))
+
+    async def _raw(self, series: Sequence[Series], start_ms: int, end_ms: int) -> History:
+        """Readings of several series on the union of their times."""
+
+        def job(conn: sa.Connection) -> list[Any]:
+            return [read_columns(conn, one.no, start_ms, end_ms, limit=RAW_LIMIT) for one in series]
+
+        found = await self._database.read(job)
+        times = np.unique(np.concatenate([one.ts_ms for one in found])) if found else np.empty(0, np.int64)
+        figures: dict[str, dict[str, Column]] = {}
+        for one, columns in zip(series, found, strict=True):
+            values = np.full(len(times), np.nan)
+            values[np.searchsorted(times, columns.ts_ms)] = columns.values
+            figures[one.public_id] = {"mean": values}
+        return History(
+            "raw",
+            tuple(label_of(self._zone, ts_ms) for ts_ms in times.tolist()),
+            times,
+            times,
+            (),
+            {one.public_id: one.unit for one in series},
+            figures,
+        )
+
+
+def _checked_resolution(resolution: str, start_ms: int, end_ms: int) -> str:
+    if resolution not in RESOLUTIONS:
+        raise Refused(
+            "WL-API-030",
+            f"resolution {resolution[:20]!r} is not known",
+            where="resolution",
+            hint="one of " + ", ".join(RESOLUTIONS),
+        )
+    if end_ms <= start_ms:
+        raise Refused("WL-API-032", "end does not lie after start", where="end")
+    if resolution == "auto":
+        span_ms = end_ms - start_ms
+        return next((name for limit_ms, name in _AUTO if span_ms <= limit_ms), "1mo")
+    if resolution == "1m" and end_ms - start_ms > MINUTE_SPAN_MS:
+        raise Refused(
+            "WL-API-031", "minutes are given for 31 days at most", where="resolution", hint="ask for 15m"
+        )
+    return resolution
+
+
+def _checked_columns(series: Series, columns: Sequence[str]) -> tuple[str, ...]:
+    unknown = [name for name in columns if name not in COLUMNS]
+    if unknown:
+        raise Refused(
+            "WL-API-033",
+            f"column {unknown[0][:20]!r} is not known",
+            where="columns",
+            hint="of " + ", ".join(COLUMNS),
+        )
+    return tuple(dict.fromkeys(columns)) or default_columns(series)
+
+
+def default_columns(series: Series) -> tuple[str, ...]:
+    """What a chart of this series shows when nothing else is asked for."""
+    if series.behaviour is not Behaviour.GAUGE:
+        return ("energy",) if _is_energy(series) else ("delta",)
+    return ("mean", "energy") if series.quantity is Quantity.POWER else ("mean", "min", "max")
+
+
+def _is_energy(series: Series) -> bool:
+    return STORED_UNIT[series.quantity] == "Wh" or series.quantity is Quantity.POWER
+
+
+def _unit(series: Series, columns: Sequence[str]) -> str:
+    only_energy = "energy" in columns and not {"mean", "min", "max", "last"} & set(columns)
+    return "Wh" if only_energy and _is_energy(series) else series.unit
+
+
+def _empty(name: str) -> Column:
+    return [] if name == "quality" else np.empty(0)
+
+
+def _delta_name(series: Series, name: str) -> bool:
+    """Whether this column is the amount of the series: ``energy`` for energy, ``delta`` for everything."""
+    return name == "delta" or (name == "energy" and _is_energy(series))
+
+
+def _from_slots(conn: sa.Connection, wanted: _Wanted) -> dict[int, dict[str, Column]]:
+    numbers = [one.no for one in wanted.series]
+    first_ms = int(wanted.grid.start_ms[0])
+    found = slots.read(conn, numbers, slots.SLOT, first_ms, wanted.end_ms, wanted.families())
+    if wanted.families() == ("delta",) and len(numbers) > 1:
+        return _amounts_of_many(wanted, found)
+    return {one.no: _cells(one, found[one.no], wanted) for one in wanted.series}
+
+
+def _cells(series: Series, rows: SlotColumns, wanted: _Wanted) -> dict[str, Column]:
+    """Columns of one series, summed into the grid."""
+    periods = aggregate(rows, wanted.grid.start_ms, wanted.grid.end_ms)
+    return {name: _cell(series, name, periods, wanted.now_ms) for name in wanted.columns[series.no]}
+
+
+def _cell(series: Series, name: str, periods: PeriodColumns, now_ms: int) -> Column:
+    if name == "quality":
+        known = periods.until(now_ms)
+        return [known.quality(row) for row in range(len(known))]
+    if _delta_name(series, name):
+        return np.where(periods.has_delta, periods.delta * step_of(series.quantity), np.nan)
+    if name == "count":
+        return periods.count.astype(np.float64)
+    if name in ("mean", "min", "max", "last"):
+        values: NDArray[np.float64] = getattr(periods, name)
+        return values
+    return np.full(len(periods), np.nan)
+
+
+def _amounts_of_many(wanted: _Wanted, found: dict[int, SlotColumns]) -> dict[int, dict[str, Column]]:
+    """Energy of many series at once on a dense grid of slots: a year of 200 series in some 50 ms."""
+    first_ms = int(wanted.grid.start_ms[0]) // SLOT_MS * SLOT_MS
+    width = (wanted.end_ms - first_ms + SLOT_MS - 1) // SLOT_MS
+    largest = max((int(np.abs(rows.delta).max()) for rows in found.values() if len(rows)), default=0)
+    deltas = np.zeros((len(wanted.series), width), np.int32 if largest < 2**31 else np.int64)
+    known = np.zeros((len(wanted.series), width), np.int8)
+    for row, one in enumerate(wanted.series):
+        columns = found[one.no]
+        at = (columns.start_ms - first_ms) // SLOT_MS
+        deltas[row, at] = columns.delta
+        known[row, at] = columns.has_delta
+    sums = aggregate_many(deltas, first_ms, wanted.grid.start_ms, wanted.grid.end_ms)
+    counts = aggregate_many(known, first_ms, wanted.grid.start_ms, wanted.grid.end_ms)
+    result: dict[int, dict[str, Column]] = {}
+    for row, one in enumerate(wanted.series):
+        values = sums[row] * step_of(one.quantity)
+        values[counts[row] == 0] = np.nan
+        result[one.no] = {
+            name: values if _delta_name(one, name) else np.full(len(values), np.nan)
+            for name in wanted.columns[one.no]
+        }
+    return result
+
+
+# --- days
+
+
+def _loose_days(days: Buckets, cut: Sequence[int], dirty: Collection[tuple[int, int]]) -> list[int]:
+    """Positions of days whose row must not be used: cut by the range, or not summed yet."""
+    loose = set(cut)
+    if dirty:
+        starts = {start_ms for start_ms, _ in dirty}
+        loose |= {at for at, start_ms in enumerate(days.start_ms.tolist()) if start_ms in starts}
+    return sorted(loose)
+
+
+def _from_days(
+    conn: sa.Connection, wanted: _Wanted, days: Buckets, loose: Mapping[int, list[int]], resolution: str
+) -> dict[int, dict[str, Column]]:
+    numbers = [one.no for one in wanted.series]
+    families = wanted.families()
+    found = slots.read(conn, numbers, slots.DAY, wanted.start_ms, wanted.end_ms, families)
+    figures: dict[int, dict[str, Column]] = {}
+    for one in wanted.series:
+        rows = found[one.no]
+        if loose[one.no]:
+            rows = _patched(conn, one.no, rows, days, loose[one.no], families)
+        if resolution == "1d" and not set(wanted.columns[one.no]) & {"quality"}:
+            figures[one.no] = _placed(one, rows, wanted)
+        else:
+            figures[one.no] = _cells(one, rows, wanted)
+    return figures
+
+
+def _placed(series: Series, rows: SlotColumns, wanted: _Wanted) -> dict[str, Column]:
+    """Day rows as they are, each at its day: nothing to sum."""
+    at = np.searchsorted(wanted.grid.start_ms, rows.start_ms, side="right") - 1
+    placed: dict[str, Column] = {}
+    for name in wanted.columns[series.no]:
+        values = np.full(len(wanted.grid), np.nan)
+        if _delta_name(series, name):
+            values[at] = np.where(rows.has_delta, rows.delta * step_of(series.quantity), np.nan)
+        elif name in ("mean", "min", "max", "last", "count"):
+            values[at] = getattr(rows, name)
+        placed[name] = values
+    return placed
+
+
+def _patched(
+    conn: sa.Connection,
+    number: int,
+    rows: SlotColumns,
+    days: Buckets,
+    loose: list[int],
+    families: Sequence[str],
+) -> SlotColumns:
+    """Day rows with the loose days summed from their slots instead."""
+    starts, ends = days.start_ms[loose], days.end_ms[loose]
+    kept = rows.take(~np.isin(rows.start_ms, starts))
+    parts = [kept]
+    for start_ms, end_ms in _runs(starts, ends):
+        inside = slots.read(conn, [number], slots.SLOT, start_ms, end_ms, families)[number]
+        within = (starts >= start_ms) & (ends <= end_ms)
+        parts.append(day_rows(inside, starts[within], ends[within]))
+    joined = SlotColumns.joined([part for part in parts if len(part)])
+    return joined.take(np.argsort(joined.start_ms, kind="stable"))
+
+
+def _runs(starts: NDArray[np.int64], ends: NDArray[np.int64]) -> list[tuple[int, int]]:
+    """Stretches of days that follow each other."""
+    runs: list[tuple[int, int]] = []
+    for start_ms, end_ms in zip(starts.tolist(), ends.tolist(), strict=True):
+        if runs and runs[-1][1] == start_ms:
+            runs[-1] = (runs[-1][0], end_ms)
+        else:
+            runs.append((start_ms, end_ms))
+    return runs
+
+
+def day_rows(rows: SlotColumns, starts: NDArray[np.int64], ends: NDArray[np.int64]) -> SlotColumns:
+    """Slots summed by day, without the days that hold nothing."""
+    periods = aggregate(rows, starts, ends)
+    known_ms = periods.measured_ms + periods.late_ms + periods.estimated_ms + periods.suspect_ms
+    some = np.flatnonzero((periods.count > 0) | periods.has_delta | (known_ms > 0))
+    return SlotColumns(
+        start_ms=periods.start_ms[some],
+        delta=periods.delta[some],
+        has_delta=periods.has_delta[some],
+        count=periods.count[some].astype(np.int32),
+        mean=periods.mean[some],
+        min=periods.min[some],
+        max=periods.max[some],
+        last=periods.last[some],
+        measured_ms=periods.measured_ms[some].astype(np.int32),
+        late_ms=periods.late_ms[some].astype(np.int32),
+        estimated_ms=periods.estimated_ms[some].astype(np.int32),
+        suspect_ms=periods.suspect_ms[some].astype(np.int32),
+        flags=periods.flags[some],
+    )
+
+
+# --- minutes
+
+
+def _minutes(conn: sa.Connection, wanted: _Wanted) -> dict[int, dict[str, Column]]:
+    margin_ms = 3_600_000
+    figures: dict[int, dict[str, Column]] = {}
+    for one in wanted.series:
+        columns = read_columns(conn, one.no, wanted.start_ms - margin_ms, wanted.end_ms + margin_ms)
+        cells = minute_columns(
+            Rule.of(one), columns.ts_ms, columns.values, wanted.grid.start_ms, wanted.grid.end_ms
+        )
+        figures[one.no] = {
+            name: _minute_cell(one, name, cells, len(wanted.grid)) for name in wanted.columns[one.no]
+        }
+    return figures
+
+
+def _minute_cell(series: Series, name: str, cells: dict[str, NDArray[np.float64]], size: int) -> Column:
+    if name == "quality":
+        return [
+            Quality(1.0, 0.0, 0.0, 0.0, 0.0) if count else Quality(0.0, 0.0, 0.0, 0.0, 1.0)
+            for count in cells["count"].tolist()
+        ]
+    if _delta_name(series, name):
+        return cells["amount"]
+    values: NDArray[np.float64] = cells.get(name, np.full(size, np.nan))
+    return values
