@@ -1,0 +1,110 @@
+"""``wattline run``: one hub process, until a signal ends it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import sys
+from pathlib import Path
+
+import click
+
+from hub.app import Hub, HubOptions
+from hub.cli.logs import LogFormat, set_up_logging
+from hub.cli.options import common
+
+LOGGER = logging.getLogger("wattline")
+
+
+@click.command()
+@common
+@click.option("--host", default=None, help="Address to listen on, instead of http.host.")
+@click.option("--port", type=click.IntRange(0, 65535), default=None, help="Port, instead of http.port.")
+@click.option("--role", type=click.Choice(["all", "ingest"]), default="all", show_default=True)
+@click.option("--safe-mode", is_flag=True, help="Start without integrations.")
+@click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
+def run(
+    config_dir: Path,
+    data_dir: Path,
+    as_json: bool,
+    host: str | None,
+    port: int | None,
+    role: str,
+    safe_mode: bool,
+    log_format: LogFormat,
+) -> None:
+    """Start the hub and serve it until SIGTERM or Ctrl-C. SIGHUP reloads the configuration."""
+    set_up_logging("json" if as_json else log_format)
+    options = HubOptions(config_dir, data_dir, host, port, safe_mode, role)
+    run_loop(serve(options))
+
+
+def run_loop(main: object) -> None:
+    """Run a coroutine on the fastest loop there is."""
+    try:
+        import uvloop
+    except ImportError:
+        asyncio.run(main)  # type: ignore[arg-type]  # a coroutine, typed loosely for both runners
+        return
+    uvloop.run(main)  # type: ignore[arg-type]  # as above
+
+
+async def serve(options: HubOptions) -> None:
+    """Start hub and web, announce the address, and wait for the end."""
+    from web.server import serve as serve_web
+
+    ending = asyncio.Event()
+    hub = Hub(options)
+    await hub.start()
+    try:
+        set_levels(hub)
+        host = options.host or hub.config.http.host
+        port = options.port if options.port is not None else hub.config.http.port
+        server = await serve_web(hub, host, port)
+        try:
+            hub.announce("127.0.0.1" if host in ("0.0.0.0", "::", "") else host, server.port)
+            await _greet(hub, host, server.port)
+            _on_signals(hub, ending)
+            await ending.wait()
+            LOGGER.info("stopping")
+        finally:
+            await server.stop()
+    finally:
+        await hub.stop()
+    LOGGER.info("stopped")
+
+
+def set_levels(hub: Hub) -> None:
+    """Log levels of the configuration."""
+    for name, level in hub.config.logging.items():
+        logging.getLogger("" if name == "default" else name).setLevel(str(level).upper())
+
+
+async def _greet(hub: Hub, host: str, port: int) -> None:
+    from hub.actors.auth import SetupState
+    from hub.runtime.actor import request
+
+    shown = f"[{host}]" if ":" in host else host
+    LOGGER.info("Wattline %s serves http://%s:%s, data in %s", hub.version, shown, port, hub.data_dir)
+    setup = await request(hub.auth, SetupState())
+    if setup.token:
+        link = f"http://{shown}:{port}/setup#{setup.token}"
+        sys.stderr.write(
+            f"\nFirst start. Open this link once to create the owner's account:\n\n    {link}\n\n"
+        )
+        sys.stderr.flush()
+
+
+def _on_signals(hub: Hub, ending: asyncio.Event) -> None:
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, ending.set)
+    reloads: set[asyncio.Task[object]] = set()
+
+    def reload() -> None:
+        task = loop.create_task(hub.reload())
+        reloads.add(task)
+        task.add_done_callback(reloads.discard)
+
+    loop.add_signal_handler(signal.SIGHUP, reload)
