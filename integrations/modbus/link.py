@@ -86,8 +86,7 @@ class Link:
         """
         async with self._turn:
             client = await self._connected(patience)
-            ask = client.read_input_registers if kind == "input" else client.read_holding_registers
-            answer = await self._answer(ask(start, count=count, device_id=unit), patience)
+            answer = await self._answer(_asked(client, unit, kind, start, count), patience)
         if answer.isError():
             raise ReadRefused(int(answer.exception_code))
         words: list[int] = answer.registers
@@ -194,6 +193,12 @@ class Link:
     def _break(self, reason: str) -> None:
         if self._broken is not None and not self._broken.done():
             self._broken.set_result(reason)
+
+
+async def _asked(client: Any, unit: int, kind: str, start: int, count: int) -> Any:
+    """A coroutine, because pymodbus raises at the call where the connection has just gone."""
+    ask = client.read_input_registers if kind == "input" else client.read_holding_registers
+    return await ask(start, count=count, device_id=unit)
 
 
 _LINKS: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[LinkAddress, Link]] = WeakKeyDictionary()

@@ -43,14 +43,6 @@ def host_name(value: object) -> str:
     raise vol.Invalid("expected a host name or an IP address, without port or path")
 
 
-def known_template(value: object) -> str:
-    """The name of a register map that comes with the integration."""
-    names = template_names()
-    if isinstance(value, str) and value in names:
-        return value
-    raise vol.Invalid(f"no such template; one of {', '.join(names)}, or list registers yourself")
-
-
 def named(value: object) -> str:
     """A device name that an id can be made of."""
     try:
@@ -128,7 +120,7 @@ SCHEMA = EntrySchema(
         vol.Required("host"): host_name,
         vol.Optional("port", default=502): vol.All(whole, vol.Range(min=1, max=65535)),
         vol.Optional("unit"): vol.All(whole, vol.Range(min=0, max=255)),
-        vol.Optional("template"): known_template,
+        vol.Optional("template"): vol.In(template_names()),
         vol.Optional("registers"): vol.All([REGISTER], vol.Length(min=1, max=500)),
         vol.Optional("id"): named,
         vol.Optional("name"): named,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import math
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -207,6 +209,13 @@ async def closes_mid_frame(request: bytes, writer: asyncio.StreamWriter) -> None
     writer.close()
 
 
+async def drips(request: bytes, writer: asyncio.StreamWriter) -> None:
+    for byte in right_answer(request):
+        writer.write(bytes([byte]))
+        await writer.drain()
+        await asyncio.sleep(0.02)
+
+
 def cut_at(size: int) -> Callable[[bytes], bytes]:
     return lambda request: right_answer(request)[:size]
 
@@ -220,6 +229,7 @@ LIES: dict[str, Answerer] = {
     "never answers": never,
     "closes at once": closes_at_once,
     "closes mid-frame": closes_mid_frame,
+    "sends a byte now and then": drips,
     "stops after the header": says(cut_at(6)),
     "stops before the last byte": says(cut_at(-1)),
     "answers with another transaction": says(
@@ -296,6 +306,20 @@ async def test_closed_port_cannot_connect() -> None:
                 pytest.fail("connected to a closed port")
     assert refused.value.code == "WL-INT-001"
     assert "127.0.0.1" in refused.value.message
+
+
+@pytest.mark.parametrize("connect_delay", [0, 0.05])
+async def test_server_that_hangs_up_on_everybody_is_lost(connect_delay: float) -> None:
+    """As a device does whose only connection somebody else holds."""
+    server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
+    intake = MemoryIntake()
+    async with server:
+        entry = options(
+            server.sockets[0].getsockname()[1], template="eastron-sdm630", id="m", connect_delay=connect_delay
+        )
+        await run_until_lost(intake, entry)
+    assert intake.rows == {}
+    assert intake.online == {"m": False}
 
 
 async def test_unknown_host_cannot_connect() -> None:
@@ -386,6 +410,11 @@ async def test_removed_and_added_series_get_new_handles() -> None:
         run.cancel()
         await asyncio.gather(run, return_exceptions=True)
     assert set(intake.devices) == {"m"}
+
+
+def test_describing_the_integration_loads_no_modbus_library() -> None:
+    code = "import sys, integrations.modbus as m; m.hub_integration(); sys.exit('pymodbus' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=30).returncode == 0
 
 
 async def test_infinite_floats_are_not_stored() -> None:
