@@ -288,3 +288,9 @@ def _frozen(column: NDArray[np.int64]) -> Int64:
 
 
 _EMPTY = Buckets((), _frozen(np.empty(0, dtype=np.int64)), _frozen(np.empty(0, dtype=np.int64)))
+
+
+def label_of(zone: str, ts_ms: int) -> str:
+    """Site-local ISO text of an instant with milliseconds and its offset."""
+    moment = datetime.fromtimestamp(ts_ms // 1000, zone_info(zone)).replace(microsecond=ts_ms % 1000 * 1000)
+    return moment.isoformat(timespec="milliseconds")

@@ -69,20 +69,28 @@ def normal_pairs(rule: Rule, ts_ms: Int64, register: Int64) -> NDArray[np.bool_]
 
 
 def anchor(ts_ms: Int64, normal: NDArray[np.bool_], before_ms: int) -> int | None:
-    """Latest reading at or before ``before_ms`` that is good whatever came before this context, if any.
+    """Latest reading from which the machine may begin so that all it says after ``before_ms`` is final.
 
-    It closes a run of normal pairs longer than the confirm window, so every decision begun before the run
-    has been made inside it.
+    It lies in a run of normal pairs: behind a whole confirm window of the run, so every decision begun before
+    the run was made inside it, and with a whole stall window of the run after it but not after ``before_ms``,
+    so a standstill is seen as far back as it counts. None if the readings hold no such run.
     """
-    at = int(np.searchsorted(ts_ms, before_ms, side="right")) - 1
+    last = int(np.searchsorted(ts_ms, before_ms, side="right")) - 1
     breaks = np.flatnonzero(~normal)
-    while at > CONFIRM_READINGS:
-        known = int(np.searchsorted(breaks, at))
+    while last > CONFIRM_READINGS:
+        known = int(np.searchsorted(breaks, last))
         begin = int(breaks[known - 1]) + 1 if known else 0
-        if at - begin > CONFIRM_READINGS and ts_ms[at] - ts_ms[begin] > CONFIRM_MS:
+        at = int(np.searchsorted(ts_ms, ts_ms[last] - STALL_MS)) - 1
+        if at >= calm_after(ts_ms, begin):
             return at
-        at = begin - 1
+        last = begin - 1
     return None
+
+
+def calm_after(ts_ms: Int64, begin: int) -> int:
+    """First position whose reading lies beyond the confirm window of ``begin``; it may not exist yet."""
+    by_time = int(np.searchsorted(ts_ms, ts_ms[begin] + CONFIRM_MS, side="right"))
+    return max(by_time, begin + CONFIRM_READINGS + 1)
 
 
 def decide(rule: Rule, ts_ms: Int64, register: Int64) -> Decided:
@@ -160,8 +168,7 @@ class _Machine:
 
     def _window_end(self, first: int) -> int:
         """Position after the last reading that may still bring the register back."""
-        by_time = int(np.searchsorted(self.ts_ms, self.ts_ms[first] + CONFIRM_MS, side="right"))
-        return max(by_time, first + CONFIRM_READINGS + 1)
+        return calm_after(self.ts_ms, first)
 
     def _highest(self, at: slice | int) -> NDArray[np.float64]:
         """Largest rise since the last good reading that physics allows."""
@@ -198,13 +205,13 @@ class _Machine:
 
     def _climbed(self, first: int, back: int) -> bool:
         """Whether the register came back by counting up steadily from near zero: then it was reset."""
-        if back - first < 2 or self.register[first] > self.register[self.good] // 2:
+        if self.register[first] > min(int(self.register[self.good]) // 2, float(self._highest(first))):
             return False
         low = slice(first, back + 1)
+        since_zero = self.register[first] / (self.ts_ms[first] - self.ts_ms[self.good])
         pace = np.diff(self.register[low]) / np.diff(self.ts_ms[low])
-        if self.register[first] > self._highest(first) or pace.min() < 0:
-            return False
-        return bool(pace[:-1].max() > 0 and pace[-1] <= _CLIMB_FACTOR * pace[:-1].max())
+        usual = max(float(since_zero), float(pace[:-1].max(initial=0.0)))
+        return bool(pace.min() >= 0 and usual > 0 and pace[-1] <= _CLIMB_FACTOR * usual)
 
     def _stayed_low(self, first: int, floor: int) -> None:
         value, before = int(self.register[first]), int(self.register[self.good])

@@ -184,7 +184,7 @@ def _counter_track(rule: Rule, readings: Readings, start_ms: int, *, from_first:
     register = np.rint(readings.value[at] * rule.scale).astype(np.int64)
     begin, anchored = 0, from_first
     if not from_first and len(at):
-        known = counter.anchor(ts, counter.normal_pairs(rule, ts, register), start_ms - counter.STALL_MS)
+        known = counter.anchor(ts, counter.normal_pairs(rule, ts, register), start_ms)
         anchored = known is not None and int(at[known]) > USUAL_OF
         begin = known if known is not None else 0
     decided = counter.decide(rule, ts[begin:], register[begin:])
@@ -362,7 +362,7 @@ def _tail(readings: Readings, track: _Track, sums: SlotSums, end_ms: int) -> Tai
     return Tail(
         ready=ready,
         last_ts_ms=last_ts,
-        last_value=int(track.points[-1]) if ready else 0,
+        last_value=int(track.points[-1]) if ready and len(track.points) else 0,
         stable_ms=stable - stable % SLOT_MS,
         sums=sums.take(slice(len(sums) - 1, None)) if ready else SlotSums.empty(0),
     )

@@ -79,9 +79,10 @@ def _decided_after(rule: Rule, after: Readings, last_ms: int) -> tuple[int, bool
     ends = [*breaks.tolist(), len(ts_ms) - 1]
     begin = 0
     for end in ends:
-        calm = int(np.searchsorted(ts_ms, ts_ms[begin] + counter.CONFIRM_MS, side="right"))
-        calm = max(calm, begin + counter.CONFIRM_READINGS + 1)
+        calm = counter.calm_after(ts_ms, begin)
         if calm <= end:
-            return int(ts_ms[calm]) + counter.STALL_MS, True
+            same = int(np.searchsorted(ts_ms, ts_ms[calm] + counter.STALL_MS, side="right"))
+            if same <= end:
+                return int(ts_ms[same]), True
         begin = end + 1
     return int(ts_ms[-1]), False
