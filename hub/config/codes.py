@@ -43,7 +43,7 @@ def _table() -> dict[str, CodeText]:
         ),
         "WL-CFG-003": CodeText(
             "file is too large",
-            "A file is larger than 1 MiB, or all files together are larger than 8 MiB.",
+            "A file is larger than 1 MiB, or all files together are larger than 4 MiB.",
             "A configuration is written by hand; such a size is an accident or an attack, and reading it "
             "would stall the hub.",
             "Split the file with `!include`, and keep data (readings, prices) out of the configuration.",

@@ -25,22 +25,27 @@ _TYPE_NAMES = {
 }
 
 
-def findings(error: vol.Invalid, node: Node, schema: Any) -> Iterator[Finding]:
-    """All single errors inside ``error``, for data that came from ``node`` and was refused by ``schema``."""
+def findings(error: vol.Invalid, node: Node, schema: Any, owner: Position | None = None) -> Iterator[Finding]:
+    """All single errors inside ``error``, for data that came from ``node`` and was refused by ``schema``.
+
+    ``owner`` is the place of the key that holds ``node``: keys missing from ``node`` itself are shown there.
+    """
     singles = error.errors if isinstance(error, vol.MultipleInvalid) else [error]
     for single in singles:
         path = tuple(step.schema if isinstance(step, vol.Marker) else step for step in single.path)
-        yield _finding(single, path, node, schema)
+        yield _finding(single, path, node, schema, owner)
 
 
-def _finding(error: vol.Invalid, path: tuple[Any, ...], node: Node, schema: Any) -> Finding:
+def _finding(
+    error: vol.Invalid, path: tuple[Any, ...], node: Node, schema: Any, owner: Position | None
+) -> Finding:
     here = locate(node, path)
     if isinstance(error, ValueProblem):
         return error.code, here, error.msg, error.hint
     if "extra keys not allowed" in error.msg and path:
         return _unknown_key(path, node, schema)
     if isinstance(error, vol.RequiredFieldInvalid) or error.msg == "required key not provided":
-        parent = _owner(node, path[:-1])
+        parent = owner if owner and len(path) == 1 else _owner(node, path[:-1])
         return "WL-CFG-022", parent, f'key "{path[-1]}" is missing here', f"add `{path[-1]}:`"
     if isinstance(error, vol.InInvalid):
         return _not_in(error, path, node, here, schema)

@@ -17,7 +17,7 @@ from pathlib import PurePosixPath
 from typing import Final
 
 MAX_FILE_BYTES: Final = 1 << 20
-MAX_TOTAL_BYTES: Final = 8 << 20
+MAX_TOTAL_BYTES: Final = 4 << 20
 MAX_FILES: Final = 500
 SECRETS_FILE: Final = "secrets.yaml"
 _BOM: Final = b"\xef\xbb\xbf"
@@ -62,7 +62,7 @@ def relative_name(base: str, wanted: str) -> str:
 
 
 class Directory:
-    """The configuration directory with its limits: 1 MiB a file, 8 MiB and 500 files in all."""
+    """The configuration directory with its limits: 1 MiB a file, 4 MiB and 500 files in all."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = os.fspath(path)
@@ -129,7 +129,7 @@ class Directory:
         if len(data) > MAX_FILE_BYTES:
             raise FileProblem("WL-CFG-003", "the file is larger than 1 MiB", "split it with `!include`")
         if self._total_bytes > MAX_TOTAL_BYTES:
-            raise FileProblem("WL-CFG-003", "all files together are larger than 8 MiB")
+            raise FileProblem("WL-CFG-003", "all files together are larger than 4 MiB")
         return data
 
     @contextmanager

@@ -157,12 +157,14 @@ class _Check:
 
     # findings
 
-    def _validated(self, schema: Any, node: Node, data: Any) -> tuple[bool, Any]:
+    def _validated(
+        self, schema: Any, node: Node, data: Any, owner: Position | None = None
+    ) -> tuple[bool, Any]:
         """Data as the schema returns it; False where it was refused (reported)."""
         try:
             return True, schema(data)
         except vol.Invalid as error:
-            for code, at, message, hint in findings(error, node, schema):
+            for code, at, message, hint in findings(error, node, schema, owner):
                 # A key whose value is broken was reported already; it only looks missing.
                 if not (code == "WL-CFG-022" and has_broken(node)):
                     self._reader.report(code, at, message, hint)
@@ -341,7 +343,7 @@ class _Check:
             self._reader.mask.learn(text)
         schema = self._schemas[domain]
         try:
-            good, options = self._validated(schema, node, revealed(data))
+            good, options = self._validated(schema, node, revealed(data), at)
         except Exception as error:  # noqa: BLE001  # border: a plugin's schema may raise anything
             self._reader.report("WL-CFG-062", at, f"the schema of {domain} failed: {type(error).__name__}")
             return None

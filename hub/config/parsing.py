@@ -124,6 +124,7 @@ class _Open:
     key: str | None = None
     key_at: Position | None = None
     awaiting_key: bool = True
+    broken: bool = False
     merges: list[tuple[Node, Position]] = field(default_factory=list)
 
 
@@ -179,6 +180,8 @@ class _Builder:
     def _syntax_error(self, error: MarkedYAMLError) -> None:
         mark = error.problem_mark or error.context_mark
         at = self._text.at(mark.index if mark else 0)
+        if mark and mark.index >= len(self._text.text.rstrip()):
+            at = self._opening(error, at)
         problem = " ".join(str(error.problem or error.context or "this is not valid YAML").split())
         if "\\t" in problem or "'\t'" in problem:
             self._stop(
@@ -190,6 +193,12 @@ class _Builder:
             started = f" ({' '.join(str(error.context).split())} that starts on line {line})"
         hint = next((text for start, text in _SYNTAX_HINTS.items() if problem.startswith(start)), "")
         self._stop("WL-CFG-008", at, f"{problem}{started}", hint, cause=error)
+
+    def _opening(self, error: MarkedYAMLError, end: Position) -> Position:
+        """Where something began that the file ends without closing: more useful than the end of the file."""
+        if error.context_mark and error.context_mark.index < len(self._text.text.rstrip()):
+            return self._text.at(error.context_mark.index)
+        return self._stack[-1].node.at if self._stack else end
 
     def _stop(
         self, code: str, at: Position, message: str, hint: str = "", *, cause: BaseException | None = None
@@ -227,23 +236,26 @@ class _Builder:
         if len(self._stack) >= MAX_DEPTH:
             self._stop("WL-CFG-010", node.at, f"more than {MAX_DEPTH} levels are nested here")
         tag = str(event.ctag) if event.ctag else ""
+        broken = False
         if tag not in ("", "!", _CORE + kind):
             shown = tag.replace(_CORE, "!!")
             self._report(
                 "WL-CFG-014", node.at, f"tag {shown} cannot stand before a list or mapping", tag_hint(shown)
             )
+            broken = True
         self._spend(1, node.at)
         if event.anchor:
             self._anchors[event.anchor] = None
-        self._stack.append(_Open(node, event.anchor))
+        self._stack.append(_Open(node, event.anchor, broken=broken))
 
     def _end(self) -> None:
         done = self._stack.pop()
         if isinstance(done.node, MappingNode):
             self._merge(done.node, done.merges)
+        node: Node = BrokenNode(done.node.at) if done.broken else done.node
         if done.anchor:
-            self._anchors[done.anchor] = done.node
-        self._place(done.node)
+            self._anchors[done.anchor] = node
+        self._place(node)
 
     def _scalar(self, event: Any) -> None:
         at = self._at(event)

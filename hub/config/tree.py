@@ -56,6 +56,7 @@ class Reader:
         self._files = Directory(directory)
         self._environ = os.environ if environ is None else environ
         self._texts: dict[str, Text] = {}
+        self._nodes: dict[str, Node] = {}
         self._lines: dict[str, list[str]] = {}
         self._budget = Budget()
         self._including: list[str] = []
@@ -290,9 +291,13 @@ class Reader:
             except FileProblem as problem:
                 self._report_file(problem, name, at)
                 return BrokenNode(at)
-            node = self._parsed(source)
+            first = name not in self._nodes
+            if first:
+                self._nodes[name] = self._parsed(source)
+            node = self._nodes[name]
             # The values were counted while parsing; whoever places the tree counts them again.
-            self._budget.nodes += node.size
+            if first:
+                self._budget.nodes += node.size
             return node
 
     @contextmanager
