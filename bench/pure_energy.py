@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
 from hub.energy.calendar import local_days, local_hours
 from hub.energy.derive import derive
 from hub.energy.live import LiveSlots
+from hub.energy.periods import aggregate_many
 from hub.energy.slots import Readings, Rule
 from hub.model.series import Behaviour
 from hub.model.units import Quantity
@@ -37,16 +39,16 @@ def best_s(work: Callable[[], object], times: int = 7) -> float:
 def a_day(rule: Rule) -> Readings:
     """A day of 10 s readings."""
     ts = T0_MS + np.arange(8640, dtype=np.int64) * 10_000
-    value = np.random.default_rng(1).integers(0, 5000, 8640) / 2
-    if rule.behaviour is Behaviour.COUNTER:
-        value = 1e6 + np.round(np.cumsum(value / 360), 3)
+    power_w = np.random.default_rng(1).integers(0, 5000, 8640) / 2
+    register_wh = 1e6 + np.round(np.cumsum(power_w / 360), 3)
+    value = register_wh if rule.behaviour is Behaviour.COUNTER else power_w
     return Readings.of(ts.tolist(), value.tolist())
 
 
 def bench_derive() -> None:
     for name, rule in RULES.items():
         readings = a_day(rule)
-        taken = best_s(lambda r=rule, x=readings: derive(r, x, T0_MS, T0_MS + DAY_MS, from_first=True))
+        taken = best_s(partial(derive, rule, readings, T0_MS, T0_MS + DAY_MS, from_first=True))
         print(
             f"derive a day of 10 s {name:<12} {taken * 1e3:7.2f} ms  {8640 / taken / 1e6:6.2f} M readings/s"
         )
@@ -89,12 +91,24 @@ def bench_calendar() -> None:
     print(f"calendar: a year of {len(hours)} hours {cold_ms:.2f} ms cold, of days {days_ms:.2f} ms cold")
 
 
+def bench_periods() -> None:
+    """200 series over a year of slots."""
+    deltas = np.random.default_rng(1).integers(0, 2**31 - 1, (200, 365 * 96), dtype=np.int32)
+    for name, found in (
+        ("hours", local_hours("Europe/Paris", T0_MS, T0_MS + 365 * DAY_MS)),
+        ("days", local_days("Europe/Paris", T0_MS, T0_MS + 365 * DAY_MS)),
+    ):
+        taken = best_s(partial(aggregate_many, deltas, T0_MS, found.start_ms, found.end_ms))
+        print(f"periods: 200 series x 35,040 slots -> {name:<5} {taken * 1e3:.1f} ms")
+
+
 def main() -> None:
     """Run all."""
     bench_derive()
     for series_count, batch_rows in ((5, 50), (50, 100), (200, 1000), (1000, 1000), (1000, 5000)):
         bench_live(series_count, batch_rows)
     bench_calendar()
+    bench_periods()
 
 
 if __name__ == "__main__":

@@ -105,6 +105,11 @@ class LiveSlots:
     def __contains__(self, no: int) -> bool:
         return 0 <= no < len(self._at) and bool(self._at[no] >= 0)
 
+    @property
+    def size(self) -> int:
+        """Slot rows that memory is held for."""
+        return len(self._owner)
+
     def start(self, no: int, rule: Rule, derived: Derived) -> bool:
         """Go on from the tail of a derivation; False where the tail is not ordinary yet (derive again later)."""
         self.forget(no)

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hub.energy.live import LiveSlots
+from hub.energy.reach import reach
 from hub.energy.slots import SLOT_MS, Readings, Rule, SlotColumns
 from tests.hub.energy.streams import (
     ENERGY,
@@ -15,6 +16,7 @@ from tests.hub.energy.streams import (
     POWER,
     PRICE,
     PULSES,
+    T0_MS,
     TEMPERATURE,
     counter_streams,
     delta_streams,
@@ -50,7 +52,8 @@ class Store:
         outcome = self.live.fold(*columns_of)
         for no in sorted(outcome.left):
             self.left += 1
-            self._derive(no, outcome.dirty_from_ms.get(no))
+            came = [row[1] for row in batch if row[0] == no]
+            self._derive(no, outcome.dirty_from_ms.get(no), min(came))
         if take:
             self.take()
 
@@ -59,10 +62,11 @@ class Store:
         for row, no in enumerate(changed.series.tolist()):
             self.rows[no][int(changed.slots.start_ms[row])] = changed.slots.take(slice(row, row + 1))
 
-    def _derive(self, no: int, dirty_from_ms: int | None) -> None:
+    def _derive(self, no: int, dirty_from_ms: int | None, came_ms: int) -> None:
         readings = Readings.of(*self.readings[no])
         first_ms = int(readings.ts_ms[0]) // SLOT_MS * SLOT_MS - SLOT_MS
         start = self.stable_ms.get(no, first_ms) if dirty_from_ms is None else dirty_from_ms
+        start = min(start, reach(self.rules[no], readings, came_ms, came_ms).start_ms)
         found = derive_part(self.rules[no], readings, start, int(readings.ts_ms[-1]) + SLOT_MS)
         self.stable_ms[no] = found.tail.stable_ms
         self.rows[no] = {at: row for at, row in self.rows[no].items() if at < start}
@@ -131,3 +135,53 @@ def test_faulty_streams_give_the_derived_rows(data: st.DataObject) -> None:
     for batch in data.draw(batches(streams)):
         store.arrive(batch, take=len(batch) % 2 == 0)
     store.assert_true()
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_late_and_shuffled_arrivals_end_in_the_same_rows(data: st.DataObject) -> None:
+    rules = dict(enumerate([POWER, ENERGY, PULSES]))
+    streams = [data.draw(gauge_streams()), data.draw(counter_streams()), data.draw(delta_streams())]
+    arrivals = data.draw(batches(streams))
+    moves = data.draw(st.lists(st.tuples(st.integers(0, 100), st.integers(0, 100)), max_size=8))
+    for source, target in moves:
+        arrivals.insert(target % len(arrivals), arrivals.pop(source % len(arrivals)))
+    store = Store(rules)
+    for batch in arrivals:
+        store.arrive(batch, take=len(batch) % 2 == 0)
+    store.assert_true()
+
+
+def test_a_series_that_left_says_from_where_to_derive() -> None:
+    live = LiveSlots()
+    ts = [T0_MS + i * 10_000 for i in range(200)]
+    assert live.start(7, POWER, whole(POWER, Readings.of(ts, [100.0] * 200)))
+    assert 7 in live
+    assert live.open_slots(7).count.tolist() == [20]
+
+    outcome = live.fold(np.array([7, 8]), np.array([T0_MS + 5, 1]), np.array([1.0, 1.0]), np.array([1, 0]))
+
+    assert outcome.left == {7, 8}
+    assert outcome.dirty_from_ms == {7: T0_MS - 2 * SLOT_MS}
+    assert 7 not in live
+    assert len(live.take_changed()) == 0
+    assert len(live.open_slots(7)) == 0
+
+
+def test_closed_slots_are_dropped_once_taken() -> None:
+    live = LiveSlots(capacity=2)
+    assert live.start(0, POWER, whole(POWER, Readings.of([T0_MS], [100.0])))
+    most = 0
+    for hour in range(200):
+        ts = T0_MS + hour * 3_600_000 + np.arange(1, 61) * 60_000
+        assert not live.fold(np.zeros(60), ts, np.full(60, 100.0), np.zeros(60)).left
+        taken = live.take_changed()
+        most = max(most, live.size)
+        assert len(taken) >= 4
+    assert most <= 16
+
+
+def test_a_stream_in_doubt_does_not_start() -> None:
+    ts = [T0_MS + i * 10_000 for i in range(5)]
+    in_dip = whole(ENERGY, Readings.of(ts, [5e5, 5e5, 5e5, 0.0, 0.0]))
+    assert not LiveSlots().start(0, ENERGY, in_dip)
