@@ -16,6 +16,7 @@ import pytest
 from hub.plugins.api import CannotConnect, QueueFull
 from hub.plugins.testing import MemoryIntake
 from integrations.modbus.client import connect
+from integrations.modbus.frames import crc16
 from tests.integrations.modbus.devices import (
     Answerer,
     TickingIntake,
@@ -51,7 +52,7 @@ async def run_until_lost(intake: MemoryIntake, entry: dict[str, Any]) -> CannotC
     """What ends the source."""
     async with connect(entry) as source:
         with pytest.raises(CannotConnect) as lost:
-            await source.run(intake)
+            await asyncio.wait_for(source.run(intake), timeout=10)
     return lost.value
 
 
@@ -76,6 +77,16 @@ async def test_template_becomes_stored_series() -> None:
     assert intake.devices["main-meter"].model == "SDM630-Modbus"
     assert intake.infos["main-meter.power"].interval_ms == 100
     assert intake.rejected == []
+
+
+async def test_all_values_of_a_poll_share_one_time() -> None:
+    intake = TickingIntake()
+    registers = [{"key": f"r{at}", "address": at} for at in (0, 10, 20)]
+    async with serve(unit(1, holding={0: [1], 10: [2], 20: [3]})) as port:
+        await rows_of(intake, options(port, registers=registers, id="m"), 6)
+    times = [sorted(kept)[:2] for kept in intake.rows.values()]
+    assert len(times) == 3
+    assert times[0] == times[1] == times[2]
 
 
 async def test_values_that_the_device_has_not_are_absent_and_reported_once() -> None:
@@ -283,6 +294,27 @@ async def test_late_answer_is_not_taken_for_the_next_one() -> None:
         values = await rows_of(intake, options(port, registers=[{"key": "x", "address": 0}], id="m"), 2)
     assert values == {"m.x": 1.0}
     assert list(intake.rows["m.x"].values()) == [1.0, 2.0]
+
+
+async def test_late_rtu_answer_is_not_taken_for_the_next_one() -> None:
+    """RTU frames carry no transaction id, so a connection with an answer outstanding is not used again."""
+    asked = 0
+
+    async def late(request: bytes, writer: asyncio.StreamWriter) -> None:
+        nonlocal asked
+        asked += 1
+        body = request[:2] + bytes([2, 0, asked])
+        answer = body + crc16(body).to_bytes(2, "little")
+        asyncio.get_running_loop().call_later(0.12, writer.write, answer)
+
+    intake = TickingIntake()
+    registers = [{"key": "x", "address": 0}]
+    async with liar(late) as port:
+        await run_until_lost(
+            intake, options(port, registers=registers, id="m", framer="rtu_over_tcp", timeout=0.08)
+        )
+    assert asked == 3
+    assert intake.rows == {}
 
 
 async def test_rtu_answer_with_a_wrong_checksum_is_refused() -> None:

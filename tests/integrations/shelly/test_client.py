@@ -8,11 +8,13 @@ import time
 from collections.abc import AsyncIterator
 from typing import Any
 
+import aiohttp
 import pytest
 
 from hub.plugins.api import CannotConnect, InvalidAuth, QueueFull
 from hub.plugins.testing import MemoryIntake
 from integrations.shelly.client import connect
+from integrations.shelly.rpc import open_websocket
 from integrations.shelly.schema import SCHEMA
 from tests.integrations.shelly.device import PLUS_1PM, FakeShelly, recorded, serve, switch
 
@@ -153,16 +155,60 @@ async def test_notification_without_a_sane_time_counts_on_arrival(ts: Any) -> No
 
 async def test_status_reads_use_the_clock_that_notifications_showed() -> None:
     """A device clock three seconds ahead: the counter must not seem to run backwards."""
+    intake = MemoryIntake()
+    began_ms = intake.clock_ms
+    async with serve(FakeShelly()) as shelly, running(intake, options(shelly.port)):
+        await intake.wait_rows(5)
+        await shelly.notify(ts=began_ms / 1000 + 3, switch_0={"apower": 900.0})
+        await _stored(intake, f"{ID}.power", began_ms + 3000)
+        shelly.status["switch:0"]["apower"] = 800.0
+        intake.clock_ms += 1000
+        await _stored(intake, f"{ID}.power", began_ms + 4000)
+    assert intake.rows[f"{ID}.power"][began_ms + 3000] == 900.0
+    assert intake.rows[f"{ID}.power"][began_ms + 4000] == 800.0
+
+
+async def _stored(intake: MemoryIntake, name: str, ts_ms: int) -> None:
+    """Wait until a value of this time is there."""
+    async with asyncio.timeout(5), intake.changed:
+        await intake.changed.wait_for(lambda: ts_ms in intake.rows.get(name, {}))
+
+
+async def test_notifications_of_one_moment_are_all_kept_in_their_order() -> None:
+    intake = MemoryIntake()
+    async with serve(FakeShelly()) as shelly, running(intake, options(shelly.port, interval=3600)):
+        await intake.wait_rows(5)
+        for power_w in (1.0, 2.0, 3.0):
+            await shelly.notify(ts=intake.clock_ms / 1000 + 1, switch_0={"apower": power_w})
+        await intake.wait_rows(8)
+    assert [value for _, value in sorted(intake.rows[f"{ID}.power"].items())] == [1200.5, 1.0, 2.0, 3.0]
+
+
+async def test_full_status_overtakes_notifications_that_still_wait() -> None:
+    """Merged after it, they would bring older counters back."""
+    async with (
+        serve(FakeShelly()) as shelly,
+        aiohttp.ClientSession() as session,
+        open_websocket(session, f"127.0.0.1:{shelly.port}", None, 2.0) as rpc,
+    ):
+        await rpc.call("Shelly.GetStatus")
+        await shelly.notify(switch_0={"aenergy": {"total": 1.0}})
+        await rpc.call("Shelly.GetStatus")
+        assert rpc.notifications.empty()
+        await shelly.notify(switch_0={"aenergy": {"total": 2.0}})
+        newer = await asyncio.wait_for(rpc.notifications.get(), 2)
+    assert isinstance(newer, dict)
+    assert newer["params"]["switch:0"] == {"aenergy": {"total": 2.0}}
+
+
+async def test_removed_device_is_declared_again() -> None:
     intake = TickingIntake()
     async with serve(FakeShelly()) as shelly, running(intake, options(shelly.port)):
         await intake.wait_rows(5)
-        for step in range(1, 6):
-            energy = {"total": 5000.25 + step}
-            shelly.status["switch:0"]["aenergy"] = energy
-            await shelly.notify(ts=intake.clock_ms / 1000 + 3, switch_0={"aenergy": energy})
-            await intake.wait_rows(5 + 6 * step)
-    stored = [value for _, value in sorted(intake.rows[f"{ID}.energy_import"].items())]
-    assert stored == sorted(stored)
+        intake.devices.clear()
+        intake.registry_version += 1
+        await intake.wait_rows(15)
+        assert set(intake.devices) == {ID}
 
 
 async def test_notify_merges_fields_into_what_is_known() -> None:
