@@ -30,7 +30,7 @@ from hub.actors.access_tokens import (
     load_signing_key,
     new_api_token,
 )
-from hub.actors.auth_book import AuthBook
+from hub.actors.auth_book import AuthBook as AuthBook
 from hub.actors.passwords import Passwords, check_password
 from hub.actors.throttle import Throttle
 from hub.bus import EventBus

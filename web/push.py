@@ -1,0 +1,116 @@
+"""Mounts the HTTP endpoints of push formats behind the hub's own gate.
+
+The integration sees a :class:`hub.plugins.api.PushRequest` whose caller is allowed and whose body is read and
+unpacked within limits. The intake is looked up at each request: after a reload it may be another one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from aiohttp import web
+from multidict import CIMultiDict
+
+from hub.errors import NotFound, Refused
+from hub.plugins.api import Endpoint, Intake, PushAnswer, PushRequest
+from web.body import open_body
+from web.hub import PRINCIPAL, hub_of
+from web.middleware.gate import FORM_BODY
+from web.routes import Access, Answer, Handler, Route, mark
+
+INGEST_BODY_BYTES = 16 << 20
+INGEST_UNPACKED_BYTES = 64 << 20
+_ANSWERS = {
+    200: Answer("as the format's clients expect it"),
+    204: Answer("everything is committed"),
+    207: Answer("some readings were refused or put into quarantine; the others are committed"),
+    400: Answer("nothing could be read"),
+    422: Answer("everything was refused"),
+    429: Answer("the queue is full; send it again after `Retry-After`"),
+    507: Answer("the disk is full"),
+    503: Answer("the database is away; send it again after `Retry-After`"),
+}
+
+
+def push_routes(endpoints: Iterable[tuple[Endpoint, Intake]]) -> list[Route]:
+    """A route per endpoint, each with the permission of its scope."""
+    return [_route(endpoint) for endpoint, _ in endpoints]
+
+
+def _route(endpoint: Endpoint) -> Route:
+    access = Access(
+        endpoint.scope,  # the scopes of endpoints are permissions of the same name
+        credentials=endpoint.credentials,
+        audited=False,
+        denied=_denied(endpoint.denied),
+    )
+    handler = _handler(endpoint)
+    mark(handler, access)
+    return Route(
+        endpoint.method,
+        endpoint.path,
+        handler,
+        access,
+        endpoint.summary or "Push readings",
+        "ingest",
+        answers=_ANSWERS,
+    )
+
+
+def _handler(endpoint: Endpoint) -> Handler:
+    async def push(request: web.Request) -> web.StreamResponse:
+        current, intake = _current(request, endpoint)
+        if FORM_BODY in request:
+            return response_of(await current.handler(_push_request(request, request[FORM_BODY]), intake))
+        async with open_body(request, INGEST_BODY_BYTES, INGEST_UNPACKED_BYTES) as body:
+            return response_of(await current.handler(_push_request(request, body), intake))
+
+    return push
+
+
+def _current(request: web.Request, endpoint: Endpoint) -> tuple[Endpoint, Intake]:
+    wanted = (endpoint.method, endpoint.path)
+    for current, intake in hub_of(request).endpoints():
+        if (current.method, current.path) == wanted:
+            return current, intake
+    raise NotFound("WL-API-404", "the integration behind this address does not run")
+
+
+def _push_request(request: web.Request, body: bytes) -> PushRequest:
+    principal = request.get(PRINCIPAL)
+    return PushRequest(
+        request.method,
+        request.path,
+        dict(request.query),
+        _without_secrets(request),
+        body,
+        principal.name if principal is not None else "",
+    )
+
+
+def _without_secrets(request: web.Request) -> CIMultiDict[str]:
+    headers = CIMultiDict(request.headers)
+    for name in _SECRET_HEADERS:
+        headers.popall(name, None)
+    return headers
+
+
+_SECRET_HEADERS = ("authorization", "cookie", "x-wattline-run-key")
+
+
+def response_of(answer: PushAnswer) -> web.Response:
+    """The HTTP form of an integration's answer."""
+    response = web.Response(status=answer.status, body=answer.body or None)
+    if answer.body:
+        response.headers["Content-Type"] = answer.content_type
+    for name, value in answer.headers.items():
+        if "\n" in value or "\r" in value:
+            raise Refused("WL-API-422", "an answer header holds a line break", where=name)
+        response.headers[name] = value
+    return response
+
+
+def _denied(words: Callable[[int, str], PushAnswer] | None) -> Callable[[int, str], web.Response] | None:
+    if words is None:
+        return None
+    return lambda status, text: response_of(words(status, text))

@@ -1,0 +1,266 @@
+"""Shapes of requests and answers: checked here, and shown as JSON Schema in the API's documentation."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from web.problems import InvalidBody
+
+JsonSchema = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Param:
+    """A query or path parameter; its value is read by :mod:`web.params`."""
+
+    name: str
+    meaning: str
+    schema: JsonSchema = field(default_factory=lambda: {"type": "string"})
+    place: str = "query"
+    required: bool = False
+
+
+def path_id(name: str, meaning: str) -> Param:
+    """An id in the path."""
+    return Param(name, meaning, {"type": "string", "minLength": 1, "maxLength": 200}, "path", True)
+
+
+LIMIT = Param("limit", "items per page: 100 if absent, at most 1000", {"type": "integer", "minimum": 1})
+CURSOR = Param("cursor", "`next` of the page before")
+PAGE = (LIMIT, CURSOR)
+START = Param("start", "ISO 8601 (without offset: the site's time) or epoch milliseconds")
+END = Param("end", "as `start`; exclusive; now if absent")
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A text field, or a list of texts."""
+
+    meaning: str
+    required: bool = False
+    nullable: bool = False
+    min_chars: int = 0
+    max_chars: int = 200
+    choices: tuple[str, ...] = ()
+    many: bool = False
+    secret: bool = False
+
+    def problem_with(self, value: object) -> str | None:
+        """What is wrong with a value; ``None`` if nothing."""
+        if value is None and self.nullable:
+            return None
+        if not self.many:
+            return self._problem_with_one(value)
+        if not isinstance(value, list) or len(value) > 100:
+            return "must be a list of at most 100 texts"
+        return next(filter(None, map(self._problem_with_one, value)), None)
+
+    def schema(self) -> dict[str, Any]:
+        """JSON Schema of this field."""
+        one: dict[str, Any] = {"type": "string", "minLength": self.min_chars, "maxLength": self.max_chars}
+        if self.choices:
+            one = {"type": "string", "enum": list(self.choices)}
+        if self.secret:
+            one |= {"format": "password", "writeOnly": True}
+        shape = {"type": "array", "items": one, "maxItems": 100} if self.many else one
+        if self.nullable:
+            shape = {"anyOf": [shape, {"type": "null"}]}
+        return shape | {"description": self.meaning}
+
+    def _problem_with_one(self, value: object) -> str | None:
+        if not isinstance(value, str):
+            return "must be text"
+        if self.choices and value not in self.choices:
+            near = difflib.get_close_matches(value, self.choices, 1)
+            return f"must be one of {', '.join(self.choices)}" + (
+                f"; did you mean {near[0]}?" if near else ""
+            )
+        if not self.min_chars <= len(value) <= self.max_chars:
+            return f"must have {self.min_chars} to {self.max_chars} characters"
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """A field that is true or false."""
+
+    meaning: str
+    required: bool = False
+
+    def problem_with(self, value: object) -> str | None:
+        """What is wrong with a value; ``None`` if nothing."""
+        return None if isinstance(value, bool) else "must be true or false"
+
+    def schema(self) -> dict[str, Any]:
+        """JSON Schema of this field."""
+        return {"type": "boolean", "description": self.meaning}
+
+
+Body = Mapping[str, Text | Flag]
+"""A JSON object with exactly these fields at most."""
+
+
+def checked(body: Body, sent: object) -> dict[str, Any]:
+    """The sent object, if it fits.
+
+    Raises:
+        InvalidBody: everything that does not fit, all at once.
+    """
+    if not isinstance(sent, dict):
+        raise InvalidBody([{"field": "", "detail": "the body must be a JSON object"}])
+    errors = [
+        {"field": name, "detail": "is required"}
+        for name, one in body.items()
+        if one.required and name not in sent
+    ]
+    for name, value in sent.items():
+        wrong = body[name].problem_with(value) if name in body else _unknown(name, body)
+        if wrong is not None:
+            errors.append({"field": name[:100], "detail": wrong})
+    if errors:
+        raise InvalidBody(errors)
+    return sent
+
+
+def body_schema(body: Body) -> dict[str, Any]:
+    """JSON Schema of a request body."""
+    required = [name for name, one in body.items() if one.required]
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {name: one.schema() for name, one in body.items()},
+        **({"required": required} if required else {}),
+    }
+
+
+def _unknown(name: str, body: Body) -> str:
+    near = difflib.get_close_matches(name, body, 1)
+    return "is not known here" + (f"; did you mean {near[0]}?" if near else "")
+
+
+# --- shapes of answers, by name
+
+
+def _object(**properties: JsonSchema) -> dict[str, Any]:
+    return {"type": "object", "properties": properties, "required": list(properties)}
+
+
+def _maybe(shape: JsonSchema) -> dict[str, Any]:
+    return {"anyOf": [shape, {"type": "null"}]}
+
+
+def array(shape: JsonSchema) -> dict[str, Any]:
+    """A list of ``shape``."""
+    return {"type": "array", "items": shape}
+
+
+def ref(name: str) -> dict[str, str]:
+    """A named shape of :data:`COMPONENTS`."""
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def page_of(name: str) -> dict[str, Any]:
+    """A page of a list."""
+    return _object(items=array(ref(name)), next=_maybe(_TEXT))
+
+
+_TEXT = {"type": "string"}
+_INT = {"type": "integer"}
+_NUMBER = {"type": "number"}
+_BOOL = {"type": "boolean"}
+_MS = {"type": "integer", "description": "UTC epoch milliseconds"}
+_ANY_OBJECT = {"type": "object"}
+
+_SERIES = _object(
+    id=_TEXT, device=_TEXT, key=_TEXT, name=_TEXT, quantity=_TEXT, unit=_TEXT, kind=_TEXT, direction=_TEXT
+)
+
+COMPONENTS: dict[str, JsonSchema] = {
+    "Problem": _object(
+        type=_TEXT,
+        title=_TEXT,
+        status=_INT,
+        code={"type": "string", "description": "stable code, such as WL-API-404"},
+        detail=_TEXT,
+        field=_maybe(_TEXT),
+        request_id=_TEXT,
+    ),
+    "SignedIn": _object(access_token=_TEXT, expires_in={"type": "integer", "description": "seconds"}),
+    "Me": _object(
+        id=_TEXT,
+        username=_TEXT,
+        roles=array(_TEXT),
+        permissions=array(_TEXT),
+        scopes=_maybe(array(_TEXT)),
+    ),
+    "User": _object(id=_TEXT, username=_TEXT, roles=array(_TEXT), disabled=_BOOL, created_ms=_MS),
+    "Token": _object(
+        id=_TEXT,
+        name=_TEXT,
+        user=_TEXT,
+        scopes=_maybe(array(_TEXT)),
+        created_ms=_MS,
+        expires_ms=_maybe(_MS),
+        last_used_ms=_maybe(_MS),
+    ),
+    "NewToken": _object(id=_TEXT, name=_TEXT, token={"type": "string", "description": "shown once"}),
+    "Role": _object(name=_TEXT, permissions=array(_TEXT)),
+    "Permission": _object(name=_TEXT, role=_TEXT, scope=_TEXT, meaning=_TEXT),
+    "AuditLine": _object(
+        id=_INT, ts=_MS, user_id=_maybe(_TEXT), action=_TEXT, object=_TEXT, detail=_ANY_OBJECT, address=_TEXT
+    ),
+    "Series": _SERIES,
+    "Device": _object(
+        id=_TEXT,
+        name=_TEXT,
+        integration=_TEXT,
+        kind=_TEXT,
+        maker=_TEXT,
+        model=_TEXT,
+        firmware=_TEXT,
+        serial=_TEXT,
+        role=_TEXT,
+        area=_maybe(_TEXT),
+        parent=_maybe(_TEXT),
+        site=_TEXT,
+        created_ms=_MS,
+        availability=_TEXT,
+        last_ms=_maybe(_MS),
+        series=array(ref("Series")),
+    ),
+    "InboxItem": _object(
+        id=_TEXT, device=_ANY_OBJECT, entry=_TEXT, domain=_TEXT, state=_TEXT, series=array(_ANY_OBJECT),
+        sample=_TEXT, first_ms=_MS, last_ms=_MS, count=_INT,
+    ),
+    "Latest": _object(
+        items=array(_object(series=_TEXT, value=_NUMBER, unit=_TEXT, ts=_MS, age_s=_NUMBER, quality=_TEXT))
+    ),
+    "Readings": _object(ts=array(_MS), value=array(_NUMBER), next=_maybe(_TEXT)),
+    "History": _object(
+        resolution=_TEXT,
+        unit={"type": "object", "additionalProperties": _TEXT},
+        start=array({"type": "string", "format": "date-time"}),
+        series={
+            "type": "object",
+            "additionalProperties": {
+                "type": "object",
+                "additionalProperties": array({"type": ["number", "object", "null"]}),
+            },
+        },
+    ),
+    "Quarantined": _object(
+        id=_INT, source=_TEXT, arrival_ms=_MS, series=_maybe(_TEXT), ts_ms=_maybe(_MS), value=_maybe(_TEXT),
+        code=_TEXT, detail=_TEXT, field=_TEXT, payload=_maybe(_TEXT),
+    ),
+    "Entry": _object(
+        id=_TEXT, domain=_TEXT, name=_TEXT, state=_TEXT, detail=_TEXT, since_ms=_maybe(_MS), version=_TEXT,
+        quality=_TEXT, readings=_INT,
+    ),
+    "Health": _object(status=_TEXT, parts={"type": "object", "additionalProperties": _ANY_OBJECT}),
+    "Ready": _object(ready=_BOOL, reasons=array(_TEXT)),
+    "Version": _object(version=_TEXT, api=_TEXT, python=_TEXT),
+    "Object": _ANY_OBJECT,
+}  # fmt: skip
