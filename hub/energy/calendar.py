@@ -26,7 +26,8 @@ Int64 = NDArray[np.int64]
 
 _DAY_S = 86_400
 _STEP_S = {"1h": 3600, "15m": 900, "1m": 60}
-_FIRST_YEAR, _LAST_YEAR = 1970, 2200
+_AROUND_DAYS = {"1d": 4, "1mo": 66, "1y": 770}
+"""How far the borders of buckets that touch a range may lie outside it."""
 _FIRST_MS = -86_400_000
 _LAST_MS = 7_258_118_400_000  # 2200-01-01 UTC
 
@@ -57,7 +58,7 @@ class Buckets:
 
 @dataclass(frozen=True, slots=True)
 class _Offsets:
-    """Offsets in seconds, each valid from ``since_s[k]`` (UTC) until the next."""
+    """Offsets in seconds, each valid from ``since_s[k]`` (UTC) until the next; the first since ever."""
 
     since_s: Int64
     offset_s: Int64
@@ -153,7 +154,8 @@ def local_date(zone: str, ts_ms: int) -> date:
 def _dated(zone: str, start_ms: int, end_ms: int, resolution: str) -> Buckets:
     if not _spans(start_ms, end_ms):
         return _EMPTY
-    offsets = _offsets(zone, start_ms, end_ms)
+    around_ms = _AROUND_DAYS[resolution] * _DAY_S * 1000
+    offsets = _offsets(zone, start_ms - around_ms, end_ms + around_ms)
     midnights_s = _first_midnights_s(offsets, start_ms, end_ms, resolution)
     stretch = np.searchsorted(offsets.wall_ends_s(), midnights_s, side="right")
     borders_s = np.maximum(offsets.since_s[stretch], midnights_s - offsets.offset_s[stretch])
@@ -162,8 +164,8 @@ def _dated(zone: str, start_ms: int, end_ms: int, resolution: str) -> Buckets:
     keep = np.flatnonzero(
         ((ends > start_ms) & (starts < end_ms)) | ((starts == ends) & (starts > start_ms) & (starts < end_ms))
     )
-    labels = [_day_label(offsets, int(midnights_s[i]), int(borders_s[i])) for i in keep.tolist()]
-    return Buckets(tuple(labels), _frozen(starts[keep]), _frozen(ends[keep]))
+    labels = _day_labels(offsets, midnights_s[keep], borders_s[keep])
+    return Buckets(labels, _frozen(starts[keep]), _frozen(ends[keep]))
 
 
 @lru_cache(maxsize=128)
@@ -171,7 +173,7 @@ def _stepped(zone: str, start_ms: int, end_ms: int, resolution: str) -> Buckets:
     if not _spans(start_ms, end_ms):
         return _EMPTY
     step_s = _STEP_S[resolution]
-    offsets = _offsets(zone, start_ms, end_ms)
+    offsets = _offsets(zone, start_ms - _DAY_S * 1000, end_ms + _DAY_S * 1000)
     first_s, last_s = start_ms // 1000 - 2 * step_s, -(-end_ms // 1000) + 2 * step_s
     starts_s: list[Int64] = []
     offset_of: list[Int64] = []
@@ -241,7 +243,7 @@ def _offset_s(info: ZoneInfo, second: int) -> int:
 
 
 def _offsets(zone: str, start_ms: int, end_ms: int) -> _Offsets:
-    first, last = _utc_year(start_ms) - 1, _utc_year(end_ms) + 2  # a year bucket ends in the year after
+    first, last = _utc_year(start_ms), _utc_year(end_ms)
     since: list[int] = []
     offset: list[int] = []
     for year in range(first, last + 1):
@@ -256,13 +258,12 @@ def _utc_year(ts_ms: int) -> int:
     return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=ts_ms // 1000)).year
 
 
-def _day_label(offsets: _Offsets, midnight_s: int, border_s: int) -> str:
-    """Midnight by the offset that makes it the border; else the clock that is shown at the border."""
-    stretch = int(np.searchsorted(offsets.since_s, border_s, side="right")) - 1
-    shown = int(offsets.offset_s[stretch])
-    before = int(offsets.offset_s[max(stretch - 1, 0)])
-    offset = before if border_s + shown != midnight_s and border_s + before == midnight_s else shown
-    return _labels(np.array([border_s], dtype=np.int64), np.array([offset], dtype=np.int64))[0]
+def _day_labels(offsets: _Offsets, midnight_s: Int64, border_s: Int64) -> tuple[str, ...]:
+    """Midnights by the offset that makes them the borders; else the clocks that are shown at the borders."""
+    stretch = np.searchsorted(offsets.since_s, border_s, side="right") - 1
+    shown, before = offsets.offset_s[stretch], offsets.offset_s[np.maximum(stretch - 1, 0)]
+    skipped = (border_s + shown != midnight_s) & (border_s + before == midnight_s)
+    return _labels(border_s, np.where(skipped, before, shown))
 
 
 def _labels(seconds: Int64, offset_s: Int64) -> tuple[str, ...]:
