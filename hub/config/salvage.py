@@ -52,6 +52,11 @@ def blocks_of(text: str) -> list[Block]:
     ]
 
 
+def entries_of(text: str) -> tuple[Part, ...]:
+    """The entries of a file that is one list."""
+    return _items(text, 0, len(text), [match.end() for match in _BREAK.finditer(text)])
+
+
 def _items(text: str, start: int, end: int, breaks: list[int]) -> tuple[Part, ...]:
     found = list(_ITEM.finditer(text, start, end))
     # The outermost dashes are the entries; deeper ones belong to them.

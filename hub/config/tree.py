@@ -19,7 +19,7 @@ from hub.config.masking import Mask
 from hub.config.nearest import did_you_mean
 from hub.config.nodes import BrokenNode, Entry, MappingNode, Node, Position, ScalarNode, SequenceNode
 from hub.config.parsing import Budget, Text, Unreadable, core_scalar, parse, tag_hint
-from hub.config.salvage import Part, blocks_of
+from hub.config.salvage import Part, blocks_of, entries_of
 from hub.config.secret import Secret, is_sensitive_key
 
 MAIN_FILE: Final = "hub.yaml"
@@ -172,7 +172,7 @@ class Reader:
             return BrokenNode(start)
         return node
 
-    def _salvaged(self, text: Text) -> MappingNode | None:
+    def _salvaged(self, text: Text) -> Node | None:
         """What can be read of a broken file, section by section; a section that cannot is a broken value."""
         found = MappingNode(Position(text.file, 1, 1))
         for block in blocks_of(text.text):
@@ -186,7 +186,7 @@ class Reader:
             )
             if block.key not in found.entries:
                 found.entries[block.key] = entry
-        return found if found.entries else None
+        return found if found.entries else self._salvaged_items(text, entries_of(text.text))
 
     def _salvaged_items(self, text: Text, items: tuple[Part, ...]) -> SequenceNode | None:
         kept = SequenceNode(Position(text.file, 1, 1))

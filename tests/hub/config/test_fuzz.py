@@ -52,22 +52,24 @@ def outcome(files: dict[str, bytes]) -> ConfigErrors | None:
             file = Path(folder) / name
             file.write_bytes(content)
             file.chmod(0o600)
-        started = time.monotonic()
+        started = time.process_time()
         config, errors = load_tolerant(folder, SCHEMAS, environ={})
         repr(config)
         if errors:
             errors.render(color=True)
             errors.as_json()
             assert errors.errors
-        assert time.monotonic() - started < LONGEST_S
+        assert time.process_time() - started < LONGEST_S
         return errors
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.binary(max_size=400))
 def test_random_bytes(content: bytes) -> None:
     outcome({"hub.yaml": content})
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.text(max_size=300), st.text(max_size=100))
 def test_random_text_in_configuration_and_secrets(content: str, secrets: str) -> None:
     outcome(
@@ -78,6 +80,7 @@ def test_random_text_in_configuration_and_secrets(content: str, secrets: str) ->
     )
 
 
+@settings(deadline=None, max_examples=60)
 @given(
     st.lists(
         st.sampled_from([*SPICES, "a: ", "hub: ", "http: ", "integrations:\n", "  - demo: ", "x"]),
@@ -89,7 +92,7 @@ def test_yaml_shaped_noise(parts: list[str]) -> None:
     outcome({"hub.yaml": text, "part.yaml": text, "secrets.yaml": b"a: some-secret\n"})
 
 
-@settings(max_examples=200)
+@settings(deadline=None, max_examples=80)
 @given(st.data())
 def test_mutated_configurations(data: st.DataObject) -> None:
     text = CONTRACT
@@ -140,7 +143,7 @@ SECTION_NAMES += [
 ]
 
 
-@settings(max_examples=200)
+@settings(deadline=None, max_examples=80)
 @given(st.dictionaries(st.sampled_from(SECTION_NAMES), TREES, max_size=4))
 def test_any_kind_of_value_in_any_section(tree: dict[str, object]) -> None:
     outcome({"hub.yaml": json.dumps(tree).encode()})

@@ -294,16 +294,16 @@ def test_errors_beyond_a_syntax_error_are_shown_too(folder: Folder) -> None:
     ]
 
 
-def test_a_broken_include_costs_only_its_file(hub_yaml: Callable[[str], Folder]) -> None:
+def test_a_broken_include_costs_only_its_broken_entry(hub_yaml: Callable[[str], Folder]) -> None:
     folder = hub_yaml("integrations: !include_dir_merge_list c\n")
-    folder.write("- demo: {}\n", "c/a.yaml").write("- demo: [\n", "c/b.yaml").write(
+    folder.write("- demo: {}\n", "c/a.yaml").write("- demo: [\n- modbus: {host: y}\n", "c/b.yaml").write(
         "- modbus: {host: x}\n", "c/d.yaml"
     )
 
     config, errors = folder.tolerant()
 
     assert errors is not None
-    assert [entry.domain for entry in config.integrations] == ["demo", "modbus"]
+    assert [entry.options.get("host") for entry in config.integrations] == [None, "y", "x"]
 
 
 def test_without_any_file_safe_mode_has_the_defaults(folder: Folder) -> None:

@@ -25,8 +25,12 @@ from hub.config.values import ValueProblem
         ("1h30m", 5400),
         ("1 h 30 min", 5400),
         ("500ms", 0.5),
-    ]
-    + [("2w", 1_209_600), (10, 10), (0.5, 0.5), ("0s", 0), ("1.5h", 5400)],
+        ("2w", 1_209_600),
+        (10, 10),
+        (0.5, 0.5),
+        ("0s", 0),
+        ("1.5h", 5400),
+    ],
 )
 def test_durations(written: object, seconds: float) -> None:
     assert values.duration_s(written) == seconds
@@ -147,7 +151,7 @@ def test_a_secret_shows_dots_however_it_is_printed() -> None:
         f"{secret}",
         f"{secret!r:>20}",
         f"{secret:>20}",
-        "%s" % secret,
+        f"{secret}",
         str([secret]),
     ]
     assert all(DOTS in text and "hunter" not in text for text in shown)
