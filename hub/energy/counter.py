@@ -101,25 +101,37 @@ def decide(rule: Rule, ts_ms: Int64, register: Int64) -> Decided:
         steps = np.arange(max(size - 1, 0))
         nothing = np.zeros(size, np.bool_)
         return Decided(steps, steps + 1, np.diff(register), nothing, (), (), (), size - 1, pending=False)
-    machine = _Machine(rule, ts_ms, register, np.zeros(size, np.bool_))
+    machine = _Machine(
+        ts_ms,
+        register,
+        np.zeros(size, np.bool_),
+        steps_per_ms=rule.steps_per_ms,
+        tolerance_steps=rule.tolerance_steps,
+        resolution_steps=round((rule.resolution or 0.0) * rule.scale),
+        width_steps=round((rule.register_width or 0.0) * rule.scale),
+    )
     machine.run(np.flatnonzero(~normal))
     return machine.decided()
 
 
 @dataclass(slots=True)
 class _Machine:
-    rule: Rule
     ts_ms: Int64
     register: Int64
     suspect: NDArray[np.bool_]
+    steps_per_ms: float
+    tolerance_steps: float
+    resolution_steps: int
+    width_steps: int
     good: int = 0
     clean_from: int = 0
     """Since this reading every pair was normal, or the register was taken over here."""
     taken_over: bool = False
     pending: bool = False
-    opening: list[Int64] = field(default_factory=list)
-    closing: list[Int64] = field(default_factory=list)
-    amount: list[Int64] = field(default_factory=list)
+    opening: list[int] = field(default_factory=list)
+    closing: list[int] = field(default_factory=list)
+    other_amount: dict[int, int] = field(default_factory=dict)
+    """Amounts that are not the difference of the registers, by position in the intervals."""
     doubtful: list[int] = field(default_factory=list)
     estimated: list[int] = field(default_factory=list)
     flags: list[tuple[int, Flag]] = field(default_factory=list)
@@ -142,10 +154,13 @@ class _Machine:
                 self._rise()
 
     def decided(self) -> Decided:
+        opening, closing = np.array(self.opening, np.int64), np.array(self.closing, np.int64)
+        amount = self.register[closing] - self.register[opening]
+        amount[list(self.other_amount)] = list(self.other_amount.values())
         return Decided(
-            np.concatenate([*self.opening, np.empty(0, np.int64)]),
-            np.concatenate([*self.closing, np.empty(0, np.int64)]),
-            np.concatenate([*self.amount, np.empty(0, np.int64)]),
+            opening,
+            closing,
+            amount,
             self.suspect,
             tuple(self.doubtful),
             tuple(self.estimated),
@@ -155,16 +170,15 @@ class _Machine:
         )
 
     def _book_run(self, begin: int, end: int) -> None:
-        if end > begin:
-            steps = np.arange(begin, end)
-            self.opening.append(steps)
-            self.closing.append(steps + 1)
-            self.amount.append(np.diff(self.register[begin : end + 1]))
+        self.opening.extend(range(begin, end))
+        self.closing.extend(range(begin + 1, end + 1))
 
-    def _book(self, begin: int, end: int, amount: int) -> None:
-        self.opening.append(np.array([begin], np.int64))
-        self.closing.append(np.array([end], np.int64))
-        self.amount.append(np.array([amount], np.int64))
+    def _book(self, begin: int, end: int, amount: int | None = None) -> None:
+        """One interval; without an ``amount`` it is the difference of the registers."""
+        if amount is not None:
+            self.other_amount[len(self.opening)] = amount
+        self.opening.append(begin)
+        self.closing.append(end)
 
     def _window_end(self, first: int) -> int:
         """Position after the last reading that may still bring the register back."""
@@ -172,10 +186,8 @@ class _Machine:
 
     def _highest(self, at: slice | int) -> NDArray[np.float64]:
         """Largest rise since the last good reading that physics allows."""
-        if self.rule.steps_per_ms == float("inf"):
-            return np.full(np.shape(self.ts_ms[at]), np.inf)
         passed = self.ts_ms[at] - self.ts_ms[self.good]
-        return np.asarray(self.rule.steps_per_ms * passed + self.rule.tolerance_steps)
+        return np.asarray(self.steps_per_ms * passed + self.tolerance_steps)
 
     def _return(self, first: int, end: int) -> int | None:
         """First reading after ``first`` that fits the last good one."""
@@ -185,10 +197,24 @@ class _Machine:
         return first + 1 + int(fits[0]) if len(fits) else None
 
     def _noise(self) -> int:
-        resolution = round((self.rule.resolution or 0.0) * self.rule.scale)
-        return max(resolution, abs(int(self.register[self.good])) // _NOISE_DIVISOR)
+        return max(self.resolution_steps, abs(int(self.register[self.good])) // _NOISE_DIVISOR)
+
+    def _shivered(self) -> bool:
+        """The everyday jitter, one reading below by noise: decided without arrays, as :meth:`_fall` would."""
+        back = self.good + 2
+        if back >= len(self.ts_ms):
+            return False
+        before, low, after = self.register[self.good : back + 1].tolist()
+        if low < before - self._noise() or low <= before // 2 or after < before:
+            return False
+        if after - before > float(self._highest(back)):
+            return False
+        self._accept(back)
+        return True
 
     def _fall(self) -> None:
+        if self._shivered():
+            return
         first = self.good + 1
         end = self._window_end(first)
         back = self._return(first, end)
@@ -197,7 +223,7 @@ class _Machine:
             between = slice(first, back)
             self.suspect[between] = self.register[between] < floor
             self.suspect[between] |= self.register[between] > self.register[back]
-            self._accept(back, int(self.register[back] - self.register[self.good]))
+            self._accept(back)
         elif end >= len(self.ts_ms) and back is None:
             self._wait(first, floor)
         else:
@@ -219,7 +245,7 @@ class _Machine:
         if value >= floor:
             self._accept(first, 0)
             return
-        width = round((self.rule.register_width or 0.0) * self.rule.scale)
+        width = self.width_steps
         wrapped = value + width - before
         if width and 0 <= wrapped <= min(highest, width // 4):
             self.flags.append((first, Flag.ROLLOVER))
@@ -237,7 +263,7 @@ class _Machine:
         begin = self._stood_still_since(first)
         if begin is not None:
             self._book_run(self.clean_from, begin)
-            self._book(begin, first, int(self.register[first] - self.register[begin]))
+            self._book(begin, first)
             self._move_to(first)
             return
         self._book_run(self.clean_from, self.good)
@@ -247,7 +273,7 @@ class _Machine:
             between = slice(first, back)
             self.suspect[between] = self.register[between] > self.register[back]
             self.suspect[between] |= self.register[between] < self.register[self.good]
-            self._accept(back, int(self.register[back] - self.register[self.good]))
+            self._accept(back)
         elif end >= len(self.ts_ms):
             self._wait(first, int(self.register[self.good]))
         else:
@@ -264,14 +290,14 @@ class _Machine:
             return None
         differs = np.flatnonzero(self.register[soonest : self.good + 1] != level)
         begin = soonest + (int(differs[-1]) + 1 if len(differs) else 0)
-        allowed = self.rule.steps_per_ms * float(self.ts_ms[first] - self.ts_ms[begin])
-        if self.register[first] - level > allowed + self.rule.tolerance_steps:
+        allowed = self.steps_per_ms * float(self.ts_ms[first] - self.ts_ms[begin])
+        if self.register[first] - level > allowed + self.tolerance_steps:
             return None
         until = int(np.searchsorted(self.ts_ms, self.ts_ms[first] + CONFIRM_MS, side="right"))
         refuted = self.register[first + 1 : until] < self.register[first]
         return None if refuted.any() else begin
 
-    def _accept(self, at: int, amount: int) -> None:
+    def _accept(self, at: int, amount: int | None = None) -> None:
         self._book(self.good, at, amount)
         self._move_to(at)
 
