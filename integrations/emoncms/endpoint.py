@@ -23,6 +23,9 @@ from integrations.emoncms.parameters import parameters_of
 FRAMES_PER_SLICE = 200
 """Frames between two breaths of the event loop."""
 
+INLINE_BYTES = 64 << 10
+"""Larger bodies are read beside the event loop."""
+
 _TEXT = "text/plain; charset=utf-8"
 _POSITIONS = range(1, 129)
 _SAMPLE_BYTES = 4_096
@@ -49,7 +52,8 @@ class InputEndpoints:
         Raises:
             RetryLater: queue full, disk full or database away.
         """
-        return await self._take(request, intake, lambda parameters: bulk(parameters, intake.now_ms()))
+        now_ms = intake.now_ms()
+        return await self._take(request, intake, lambda parameters: bulk(parameters, now_ms))
 
     async def get(self, request: PushRequest, intake: Intake) -> PushAnswer:
         """Last time and value of a node's inputs, newest first; IoTaWatt resumes its upload there.
@@ -69,8 +73,10 @@ class InputEndpoints:
         self, request: PushRequest, intake: Intake, read: Callable[[dict[str, str]], Heard]
     ) -> PushAnswer:
         try:
-            parameters = parameters_of(request)
-            heard = read(parameters)
+            if len(request.body) <= INLINE_BYTES:
+                parameters, heard = _read(request, read)
+            else:
+                parameters, heard = await asyncio.to_thread(_read, request, read)
         except Refused as error:
             intake.reject([Rejection(0, error.code, error.message, error.where)], _sample(request))
             return _failure(f"{error.message} [{error.code}]")
@@ -110,6 +116,11 @@ class InputEndpoints:
                 time_s = last[0] // 1000
                 found.append((-time_s, name, {"time": time_s, "value": last[1], "processList": ""}))
         return sorted(found, key=lambda one: one[:2])
+
+
+def _read(request: PushRequest, read: Callable[[dict[str, str]], Heard]) -> tuple[dict[str, str], Heard]:
+    parameters = parameters_of(request)
+    return parameters, read(parameters)
 
 
 def denied(status: int, text: str) -> PushAnswer:

@@ -45,6 +45,7 @@ def items_of(body: bytes) -> list[Any]:
     """
     try:
         document = orjson.loads(body)
+        _refuse_too_many(document)
     except orjson.JSONDecodeError as error:
         document = _every_pair(body, str(error))
     else:
@@ -53,13 +54,17 @@ def items_of(body: bytes) -> list[Any]:
     items = document if isinstance(document, list) else [document]
     if not isinstance(document, list | dict):
         raise Refused("WL-ING-002", "body is neither an object nor a list of objects")
-    if len(items) > MAX_ITEMS:
+    _refuse_too_many(items)
+    return items
+
+
+def _refuse_too_many(document: Any) -> None:
+    if isinstance(document, list) and len(document) > MAX_ITEMS:
         raise Refused(
             "WL-ING-006",
-            f"{len(items)} items in one request",
+            f"{len(document)} items in one request",
             hint=f"send at most {MAX_ITEMS} at a time",
         )
-    return items
 
 
 def _colons(document: Any) -> int:

@@ -59,6 +59,12 @@ class ItemReader:
         except Refused as error:
             self.refuse(index, error, error.where)
 
+    def take(self) -> tuple[list[Row], dict[About, None]]:
+        """The rows since the last call, and what was said of their devices."""
+        taken = self.rows, self.abouts
+        self.rows, self.abouts = [], {}
+        return taken
+
     def refuse(self, index: int, error: Refused, field: str) -> None:
         """Note why item ``index`` or one of its fields is not stored."""
         text = f"{error.message} ({error.hint})" if error.hint else error.message

@@ -8,7 +8,6 @@ where it escapes the quote and itself, and may hold newlines. Tags come in any o
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 INT64_MAX = (1 << 63) - 1
@@ -23,7 +22,6 @@ _ESCAPED_MEASUREMENT = re.compile(r"\\([, ])")
 _FLOAT = re.compile(r"-?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 _WHOLE = re.compile(r"-?\d+", re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
-_LOGICAL = re.compile(r'(?:[^"\n=]++|="(?:\\["\\]|[^"])*+"|=|")*+')
 _BOOLEANS = frozenset({"t", "T", "true", "True", "TRUE", "f", "F", "false", "False", "FALSE"})
 _LONGEST_NUMBER = 400
 
@@ -41,16 +39,6 @@ class Line:
     tags: tuple[tuple[str, str], ...]
     fields: dict[str, float | None]
     ticks: int | None
-
-
-def logical_lines(text: str) -> Iterator[str]:
-    """Lines of a text whose quoted values may hold newlines; an open quote ends with its line."""
-    position = 0
-    while position <= len(text):
-        found = _LOGICAL.match(text, position)
-        end = found.end() if found else position
-        yield text[position:end]
-        position = end + 1
 
 
 def parse_line(line: str) -> Line:
@@ -161,11 +149,12 @@ def _name(line: str, position: int, missing: str) -> tuple[str, int]:
     found = _NAME.match(line, position)
     if not found:
         raise LineError(missing)
-    return _clean(_ESCAPED.sub(r"\1", found[0])), found.end()
+    name = found[0]
+    return _clean(_ESCAPED.sub(r"\1", name) if "\\" in name else name), found.end()
 
 
 def _clean(name: str) -> str:
-    if _CONTROL.search(name):
+    if not name.isprintable() and _CONTROL.search(name):
         raise LineError("invalid UTF-8" if _has_bad_utf8(name) else "control character in a name")
     return name
 

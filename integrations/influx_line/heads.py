@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 from hub.plugins.api import DeviceInfo, Intake, Quantity, Refused, SeriesHandle, SeriesInfo
@@ -10,6 +11,9 @@ from integrations.influx_line.names import device_of, series_of
 
 MAX_HEADS = 20_000
 """Remembered heads; a sender of ever new tags makes the memory start afresh, not grow."""
+
+HEADS_PER_SLICE = 100
+"""New heads between two breaths of the event loop."""
 
 Handles = dict[str, dict[str, SeriesHandle]]
 """Handle by head and field, both as written."""
@@ -55,7 +59,9 @@ class Heads:
             names = [name for name, value in line.fields.items() if value is not None and name not in known]
             if names:
                 wanted.setdefault(line.head, (line, {}))[1].update(dict.fromkeys(names))
-        for line, fields in wanted.values():
+        for count, (line, fields) in enumerate(wanted.values(), 1):
+            if count % HEADS_PER_SLICE == 0:
+                await asyncio.sleep(0)
             try:
                 device = device_of(line.measurement, line.tags)
             except Refused as error:

@@ -9,19 +9,22 @@ that does not convert) is left to :mod:`integrations.influx_line.grammar`, which
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from hub.plugins.api import NO_TIME, Intake, ReadingBatch, Refused
-from integrations.influx_line.grammar import Line, LineError, logical_lines, parse_line
+from integrations.influx_line.bodies import MAX_LINE_CHARS, Slice
+from integrations.influx_line.grammar import Line, LineError, parse_line
 from integrations.influx_line.heads import Handles, Heads
 from integrations.influx_line.precision import MAX_TS_MS, Precision
 
 EXACT_LINES_PER_SLICE = 500
 """Lines read by the grammar between two breaths of the event loop: about 15 ms of work."""
 
+MAX_FAULTS = 1_000
+"""Faults of one request that are kept with their reason; more of them are counted."""
+
 _LARGEST_PLAIN = 1e18
-_CONTROLS = bytes(code for code in (*range(32), 127) if code != 10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,23 +39,25 @@ class Fault:
 
 @dataclass(slots=True)
 class Outcome:
-    """What reading said besides the rows: faults, and the lines whose text or boolean fields were left out."""
+    """What reading said besides the rows: faults (the first ones in full), and text or boolean fields left out."""
 
     faults: list[Fault] = field(default_factory=list)
-    left_out: list[int] = field(default_factory=list)
+    more_faults: int = 0
+    left_out: int = 0
 
+    def add(self, fault: Fault) -> None:
+        """Keep a fault, or only count it where there are many."""
+        if len(self.faults) < MAX_FAULTS:
+            self.faults.append(fault)
+        else:
+            self.more_faults += 1
 
-def lines_of(body: bytes) -> tuple[Iterator[str], bool]:
-    """Lines of a body, and whether they may be read the fast way.
-
-    Bytes that are no UTF-8 become lone surrogates, which the grammar refuses line by line.
-    """
-    if b"\r" in body:
-        body = body.replace(b"\r\n", b"\n")
-        body = body[:-1] if body.endswith(b"\r") else body
-    text = body.decode("utf-8", "surrogateescape")
-    plain = len(body.translate(None, _CONTROLS)) == len(body)
-    return (logical_lines(text) if b'"' in body else iter(text.split("\n"))), plain
+    def merge(self, other: Outcome) -> None:
+        """Add what the next lines said."""
+        for fault in other.faults:
+            self.add(fault)
+        self.more_faults += other.more_faults
+        self.left_out += other.left_out
 
 
 class LineReader:
@@ -62,21 +67,17 @@ class LineReader:
         self._heads = heads
 
     async def read(
-        self,
-        lines: Sequence[str],
-        first: int,
-        plain: bool,
-        precision: Precision,
-        batch: ReadingBatch,
-        intake: Intake,
+        self, part: Slice, first: int, precision: Precision, batch: ReadingBatch, intake: Intake
     ) -> Outcome:
-        """Append the rows of ``lines`` to ``batch``; ``first`` is the number of the first line.
+        """Append the rows of some lines to ``batch``; ``first`` is the number of the first line.
 
         Raises:
             RetryLater: a new series could not be registered now.
         """
         start = len(batch)
-        left = self._read_plain(lines, first, precision, batch, intake) if plain else enumerate(lines, first)
+        left: Iterable[tuple[int, str]] = enumerate(part.lines, first)
+        if part.plain:
+            left = self._read_plain(part.lines, first, precision, batch, intake)
         exact = [(number, line) for number, line in left if _is_data(line)]
         if not exact:
             return Outcome()
@@ -136,10 +137,12 @@ class LineReader:
             if count % EXACT_LINES_PER_SLICE == 0:
                 await asyncio.sleep(0)
             try:
+                if len(line) > MAX_LINE_CHARS:
+                    raise LineError("line too long")
                 read = parse_line(line)
                 parsed.append((number, read, _ts_ms(read, precision)))
             except LineError as error:
-                outcome.faults.append(Fault(number, "WL-ING-050", str(error)))
+                outcome.add(Fault(number, "WL-ING-050", str(error)))
         handles = self._heads.current(intake)
         refused = await self._heads.register([line for _, line, _ in parsed], handles, intake)
         for number, read, ts_ms in parsed:
@@ -159,13 +162,13 @@ def _append(
     known = handles.get(line.head, {})
     for name, value in line.fields.items():
         if value is None:
-            outcome.left_out.append(number)
+            outcome.left_out += 1
         elif name in known:
             batch.add(known[name], ts_ms, value, number)
         else:
             error = refused[line.head, name]
             reason = f"field {name[:64]!r}: {error.message}"
-            outcome.faults.append(Fault(number, error.code, reason, parsed=True))
+            outcome.add(Fault(number, error.code, reason, parsed=True))
 
 
 def _ts_ms(line: Line, precision: Precision) -> int:

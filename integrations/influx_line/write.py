@@ -14,15 +14,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from itertools import islice
 
 from hub.plugins.api import Intake, PushAnswer, PushRequest, ReadingBatch, Rejection
 from integrations.influx_line import answers
-from integrations.influx_line.lines import Fault, LineReader, Outcome, lines_of
+from integrations.influx_line.bodies import MAX_LINES, slices_of
+from integrations.influx_line.lines import LineReader, Outcome
 from integrations.influx_line.precision import NS, V1, V2, Precision
-
-LINES_PER_SLICE = 4_000
-"""Lines between two breaths of the event loop: 10 to 20 ms of work."""
 
 VALUES_PER_BATCH = 50_000
 """Values stored at once; a larger body is stored in several commits, a quarter of the ingest queue each."""
@@ -34,8 +31,8 @@ _SHOWN_FAULTS = 20
 _SHOWN_CHARS = 200
 _SAMPLE_BYTES = 4_096
 
-ErrorAnswer = Callable[[str, int], PushAnswer]
-"""Text and line number (from 1) → the 400 of one API."""
+ErrorAnswer = Callable[[int, str, int | None], PushAnswer]
+"""Status, text and line number (from 1) → an error in the shape of one API."""
 
 
 class WriteEndpoints:
@@ -53,7 +50,7 @@ class WriteEndpoints:
         if not request.query.get("db"):
             return answers.v1_error(400, "database is required")
         precision = V1.get(request.query.get("precision", ""), NS)
-        return await self._write(request, intake, precision, lambda text, _: answers.v1_error(400, text))
+        return await self._write(request, intake, precision, _v1_error)
 
     async def v2(self, request: PushRequest, intake: Intake) -> PushAnswer:
         """204, or 400 ``{"code": "invalid", "message": …, "line": n}``.
@@ -64,24 +61,21 @@ class WriteEndpoints:
         precision = V2.get(request.query.get("precision") or "ns")
         if precision is None:
             return answers.v2_error(400, "invalid precision; valid precision units are ns, us, ms, and s")
-        return await self._write(
-            request, intake, precision, lambda text, line: answers.v2_error(400, text, line)
-        )
+        return await self._write(request, intake, precision, answers.v2_error)
 
     async def _write(
         self, request: PushRequest, intake: Intake, precision: Precision, error_answer: ErrorAnswer
     ) -> PushAnswer:
-        source, plain = lines_of(request.body)
+        if request.body.count(b"\n") > MAX_LINES:
+            return error_answer(413, f"request too large: more than {MAX_LINES} lines", None)
         lines: list[str] = []
         found = Outcome()
         stored = 0
         refused: list[Rejection] = []
         batch = intake.batch()
-        while part := list(islice(source, LINES_PER_SLICE)):
-            outcome = await self._reader.read(part, len(lines), plain, precision, batch, intake)
-            lines += part
-            found.faults += outcome.faults
-            found.left_out += outcome.left_out
+        for part in slices_of(request.body):
+            found.merge(await self._reader.read(part, len(lines), precision, batch, intake))
+            lines += part.lines
             if len(batch) >= VALUES_PER_BATCH:
                 stored += await _store(batch, intake, refused)
                 batch = intake.batch()
@@ -91,7 +85,11 @@ class WriteEndpoints:
         if not found.faults and not refused:
             return answers.written()
         number = min([fault.number for fault in found.faults] + [one.index for one in refused])
-        return error_answer(_text(found.faults, refused, lines, stored), number + 1)
+        return error_answer(400, _text(found, refused, lines, stored), number + 1)
+
+
+def _v1_error(status: int, text: str, line: int | None) -> PushAnswer:
+    return answers.v1_error(status, text)
 
 
 async def _store(batch: ReadingBatch, intake: Intake, refused: list[Rejection]) -> int:
@@ -107,24 +105,24 @@ def _report(found: Outcome, intake: Intake, body: bytes) -> None:
     """Count in the hub's list of refusals what never reached the recorder."""
     rejections = [Rejection(fault.number, fault.code, fault.reason) for fault in found.faults]
     if found.left_out:
-        text = f"{len(found.left_out)} text or boolean fields left out; only numbers are measurements"
-        rejections.append(Rejection(found.left_out[0], "WL-ING-051", text))
+        text = f"{found.left_out} text or boolean fields left out; only numbers are measurements"
+        rejections.append(Rejection(0, "WL-ING-051", text))
     if rejections:
         intake.reject(rejections, body[:_SAMPLE_BYTES])
 
 
-def _text(faults: Sequence[Fault], refused: Sequence[Rejection], lines: Sequence[str], stored: int) -> str:
+def _text(found: Outcome, refused: Sequence[Rejection], lines: Sequence[str], stored: int) -> str:
     """The message of InfluxDB 1.x: unreadable lines quoted, ``dropped`` counts readable points not stored."""
     unread = [
         f"unable to parse '{lines[fault.number][:_SHOWN_CHARS]}': {fault.reason}"
-        for fault in faults
+        for fault in found.faults
         if not fault.parsed
     ]
     kept_out = {one.index: f"{one.code} {one.text}" for one in refused}
-    kept_out |= {fault.number: f"{fault.code} {fault.reason}" for fault in faults if fault.parsed}
+    kept_out |= {fault.number: f"{fault.code} {fault.reason}" for fault in found.faults if fault.parsed}
     reasons = [f"line {number + 1}: {reason}" for number, reason in sorted(kept_out.items())]
     shown = "\n".join((unread + reasons)[:_SHOWN_FAULTS])
-    more = len(unread) + len(reasons) - _SHOWN_FAULTS
+    more = len(unread) + len(reasons) + found.more_faults - _SHOWN_FAULTS
     if more > 0:
         shown += f"\nand {more} more"
     return f"partial write: {shown} dropped={len(kept_out)}" if stored or kept_out else shown

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
@@ -307,3 +308,24 @@ async def test_any_bytes_are_answered(body: bytes) -> None:
     intake = MemoryIntake()
     assert (await post(intake, body)).status in (204, 400, 422)
     assert intake.rows == {}
+
+
+async def test_senders_beside_each_other_do_not_disturb_what_the_other_learned(intake: MemoryIntake) -> None:
+    endpoint = IngestEndpoint()
+    bodies = [
+        orjson.dumps([{"device": f"d{k}-{n}", "ts": TS, "values": {"power": n}} for n in range(2_500)])
+        for k in range(3)
+    ]
+    answers = await asyncio.gather(
+        *(endpoint.handle(PushRequest("POST", "/api/v1/ingest", {}, {}, body), intake) for body in bodies)
+    )
+    assert [answer.status for answer in answers] == [204] * 3
+    assert len(intake.rows) == 7_500
+
+
+async def test_a_large_list_keeps_its_indexes(intake: MemoryIntake) -> None:
+    items = [{"device": "d", "ts": TS + n, "values": {"power": n, "voltage": 230}} for n in range(6_000)]
+    items[4_321] = {"device": "d", "ts": TS + 4_321, "values": {"power": "x", "voltage": 230}}
+    answer = await post(intake, items)
+    assert orjson.loads(answer.body)["stored"] == 11_999
+    assert [(e["index"], e["field"]) for e in errors(answer)] == [(4_321, "values.power")]

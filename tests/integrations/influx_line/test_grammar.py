@@ -11,7 +11,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from integrations.influx_line.grammar import Line, LineError, logical_lines, parse_line
+from integrations.influx_line.bodies import logical_lines
+from integrations.influx_line.grammar import Line, LineError, parse_line
 
 CORPUS = Path(__file__).parents[4] / "shared" / "fixtures" / "influx" / "corpus_decode_open.jsonl"
 needs_corpus = pytest.mark.skipif(

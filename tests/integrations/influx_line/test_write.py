@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 from pathlib import Path
@@ -326,3 +327,31 @@ async def test_any_body_reads_the_same_cold_and_warm(lines: list[str]) -> None:
 async def test_any_bytes_are_answered(body: bytes) -> None:
     answer = await v1(WriteEndpoints(LineReader(Heads())), MemoryIntake(), body)
     assert answer.status in (204, 400)
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b'm s="' * 400_000, 400),
+        (b"m v=1," * 400_000, 400),
+        (b'm s="' + b"\n" * 200_000, 400),
+        (b'm s="' + b'\\"' * 400_000, 400),
+        (b"m v=x\n" * 260_000, 413),
+        (b"m v=x\n" * 5_000, 400),
+    ],
+)
+async def test_hostile_sizes_are_answered_and_answers_stay_small(
+    write: WriteEndpoints, intake: MemoryIntake, body: bytes, status: int
+) -> None:
+    answer = await v1(write, intake, body)
+    assert (answer.status, intake.rows) == (status, {})
+    assert len(answer.body) < 20_000
+    assert len(intake.rejected) <= 1_001
+
+
+async def test_writers_beside_each_other_do_not_disturb_what_the_other_learned(intake: MemoryIntake) -> None:
+    write = WriteEndpoints(LineReader(Heads()))
+    bodies = ["\n".join(f"m{n},d={k} v={n}.5,w=1i {TS_S}" for n in range(300)) for k in range(4)]
+    answers = await asyncio.gather(*(v1(write, intake, body) for body in bodies))
+    assert [answer.status for answer in answers] == [204] * 4
+    assert sum(len(rows) for rows in intake.rows.values()) == 4 * 600
