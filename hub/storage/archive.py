@@ -154,11 +154,16 @@ def _members(path: Path) -> Iterator[Members]:
             zstandard.ZstdDecompressor().stream_reader(raw) as packed,
             tarfile.open(fileobj=packed, mode="r|") as tar,
         ):
-            yield ((member, tar.extractfile(member) or io.BytesIO()) for member in tar)
+            yield ((member, _content(tar, member)) for member in tar)
     except FileNotFoundError as error:
         raise Refused("WL-BAK-001", "there is no such backup", where=str(path)) from error
     except (tarfile.TarError, zstandard.ZstdError, EOFError, ValueError, UnicodeError) as error:
         raise damaged(path, f"{type(error).__name__} {error}".strip()) from error
+
+
+def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes]:
+    """Bytes of a plain file; a link or a device has none, and is never followed."""
+    return (tar.extractfile(member) if member.isreg() else None) or io.BytesIO()
 
 
 def _manifest(path: Path, members: Members) -> Manifest:

@@ -55,7 +55,8 @@ async def append_postgres(raw: asyncpg.Connection, rows: AppendRows) -> NDArray[
     """Store a batch inside the open transaction of ``raw`` → what became of each row.
 
     Raises:
-        asyncpg.UniqueViolationError: a row was called fresh and is not; roll back and append again without.
+        asyncpg.UniqueViolationError: a row was called fresh and is not, or another hub stored it meanwhile;
+            roll back and append again with nothing called fresh.
     """
     outcome = np.zeros(len(rows), dtype=np.uint8)
     lost: list[ConflictRow] = []
@@ -121,7 +122,7 @@ async def _look_up(
 async def _insert(
     raw: asyncpg.Connection, rows: AppendRows, positions: NDArray[np.intp], decision: Decision
 ) -> None:
-    """Insert the rows that are new. One that another hub stored meanwhile is decided again by the caller."""
+    """Insert the rows that are new."""
     new = positions[decision.insert]
     if not len(new):
         return
@@ -133,7 +134,7 @@ async def _insert(
         rows.flags[new].tolist(),
     )
     if len(inserted) != len(new):
-        raise asyncpg.SerializationError("another writer stored some of the rows meanwhile")
+        raise asyncpg.UniqueViolationError("another hub stored some of the rows meanwhile")
 
 
 def _records(rows: AppendRows, which: NDArray[np.intp]) -> list[tuple[int, int, float, int]]:

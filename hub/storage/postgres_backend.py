@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from hub.errors import AskUser, WattlineError
 from hub.storage.batches import AppendRows
-from hub.storage.failures import storage_error
+from hub.storage.failures import away, storage_error
 from hub.storage.loop_thread import LoopThread
 from hub.storage.postgres_append import append_postgres
 
@@ -31,6 +31,7 @@ READ_LIMIT_S = 5.0
 _CONNECT_S = 10.0
 _ANSWER_S = 60.0  # a network that swallows packets must not hold the writer for ever
 _LOCK_LIMIT_MS = 5_000
+_ATTEMPTS = 4  # more than one re-check is only needed while other hubs store the same rows
 
 STORE_ERRORS = (
     sa.exc.SQLAlchemyError,
@@ -161,10 +162,13 @@ class PostgresBackend:
             return result
 
     async def _append(self, rows: AppendRows) -> NDArray[np.uint8]:
-        try:
-            return await self._append_once(rows)
-        except asyncpg.UniqueViolationError:  # "fresh" was not true: decide every row by what is stored
-            return await self._append_once(replace(rows, fresh=np.zeros(len(rows), dtype=np.bool_)))
+        checked = replace(rows, fresh=np.zeros(len(rows), dtype=np.bool_))
+        for attempt in range(_ATTEMPTS):
+            try:
+                return await self._append_once(checked if attempt else rows)
+            except asyncpg.UniqueViolationError:  # not as fresh as the caller thought: look at what is stored
+                continue
+        raise away(self.where, "other hubs store the same readings all the time")
 
     async def _append_once(self, rows: AppendRows) -> NDArray[np.uint8]:
         async with self._guarded():
