@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from hub.energy.derive import (
@@ -17,6 +18,9 @@ from hub.energy.derive import (
 from hub.energy.slots import SLOT_MS, Readings, Rule
 from hub.model.series import Behaviour
 from hub.model.units import Quantity
+
+UNDER_LOAD = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+"""A busy machine must not fail a property."""
 
 T0_MS = 1_764_547_200_000  # 2025-12-01 00:00 UTC
 HOUR_MS = 3_600_000

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hub.energy.balance import Flow, PowerInput, live_balance
 from hub.model.series import Role
+from tests.hub.energy.streams import UNDER_LOAD
 
 NOW_MS = 1_767_225_600_000
 
@@ -95,6 +96,7 @@ def test_signs(role: Role, power_w: float, side: str, flow: Flow) -> None:
 POWERS = st.one_of(st.none(), st.floats(-1e15, 1e15), st.floats(allow_nan=True, allow_infinity=True))
 
 
+@settings(UNDER_LOAD, max_examples=60)
 @given(st.lists(st.tuples(st.sampled_from(list(Role)), POWERS), max_size=12))
 def test_both_sides_are_equal_to_the_milliwatt(items: list[tuple[Role, float | None]]) -> None:
     found = live_balance([one(f"d{i}", role, p) for i, (role, p) in enumerate(items)], now_ms=NOW_MS)

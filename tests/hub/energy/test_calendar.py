@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
@@ -25,6 +24,7 @@ from hub.energy.calendar import (
 )
 from hub.errors import Refused
 from hub.model.times import iso_ms, ms_of
+from tests.hub.energy.streams import UNDER_LOAD
 
 HOUR_MS = 3_600_000
 ZONES = [
@@ -116,7 +116,7 @@ def test_half_an_hour_of_lord_howe_is_a_bucket_of_its_own() -> None:
 INSTANTS = st.integers(iso_ms("1999-01-01T00:00Z") // 1000, iso_ms("2037-01-01T00:00Z") // 1000)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(UNDER_LOAD, max_examples=60)
 @given(st.sampled_from(ZONES), INSTANTS, st.integers(1, 40 * 86_400))
 def test_buckets_tile_the_range_and_finer_ones_fit_into_coarser(
     zone: str, start_s: int, length_s: int
@@ -134,7 +134,7 @@ def test_buckets_tile_the_range_and_finer_ones_fit_into_coarser(
         assert [iso_ms(label) for label in found.label] == found.start_ms.tolist()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(UNDER_LOAD, max_examples=40)
 @given(st.sampled_from(ZONES), INSTANTS)
 def test_days_agree_with_the_zone_database(zone: str, start_s: int) -> None:
     found = local_days(zone, start_s * 1000, (start_s + 20 * 86_400) * 1000)
@@ -199,10 +199,9 @@ def test_zone_version_names_a_release() -> None:
     assert zone_version()[:2] == "20"
 
 
-def test_a_year_of_hours_is_quick_and_then_cached() -> None:
+def test_a_year_of_hours_is_kept_once_it_is_known() -> None:
     start, end = iso_ms("2031-01-01T00:00Z"), iso_ms("2032-01-01T00:00Z")
-    local_hours("Europe/Lisbon", start, end)
-    begin = time.perf_counter()
-    again = local_hours("Europe/Lisbon", start, end)
-    assert time.perf_counter() - begin < 0.001
-    assert len(again) == 8760
+    hours = local_hours("Europe/Lisbon", start, end)
+    assert len(hours) == 8760
+    assert local_hours("Europe/Lisbon", start, end) is hours
+    assert not hours.start_ms.flags.writeable

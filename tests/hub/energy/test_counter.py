@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from hub.energy.slots import SLOT_MS, Readings, SlotColumns
 from hub.model.quality import Flag
-from tests.hub.energy.streams import ENERGY, GAS, HOUR_MS, T0_MS, whole
+from tests.hub.energy.streams import ENERGY, GAS, HOUR_MS, T0_MS, UNDER_LOAD, whole
 
 STEP_MS = 10_000
 START_WH = 100_000.0
@@ -232,7 +232,7 @@ def true_streams(draw: st.DrawFn, faults: list[str]) -> Truth:
     return Truth(Readings.of(ts.tolist(), low.tolist(), late.tolist()), float(used.sum()), resets, largest)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(UNDER_LOAD, max_examples=100)
 @given(true_streams(["zero", "dip", "jitter", "spike", "late"]))
 def test_faults_that_are_taken_back_have_no_error(truth: Truth) -> None:
     slots = whole(ENERGY, truth.readings).slots
@@ -242,7 +242,7 @@ def test_faults_that_are_taken_back_have_no_error(truth: Truth) -> None:
     assert slots.delta.max() / 1000 <= 250_000 / 4
 
 
-@settings(max_examples=150, deadline=None)
+@settings(UNDER_LOAD, max_examples=100)
 @given(true_streams(["reset", "reset", "late", "jitter"]))
 def test_each_reset_costs_at_most_one_interval(truth: Truth) -> None:
     slots = whole(ENERGY, truth.readings).slots

@@ -21,6 +21,7 @@ from tests.hub.energy.streams import (
     PULSES,
     T0_MS,
     TEMPERATURE,
+    UNDER_LOAD,
     counter_streams,
     delta_streams,
     derive_part,
@@ -40,7 +41,7 @@ def assert_same_in_parts(rule: Rule, readings: Readings, cuts: list[int]) -> Non
     assert joined.same_as(whole(rule, readings).slots)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(UNDER_LOAD, max_examples=40)
 @given(gauge_streams(), st.lists(st.integers(0, 10**6), max_size=4))
 def test_parts_of_a_gauge_equal_the_whole(readings: Readings, cuts: list[int]) -> None:
     assert_same_in_parts(POWER, readings, cuts)
@@ -48,14 +49,14 @@ def test_parts_of_a_gauge_equal_the_whole(readings: Readings, cuts: list[int]) -
     assert_same_in_parts(PRICE, readings, cuts)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(UNDER_LOAD, max_examples=60)
 @given(counter_streams(), st.lists(st.integers(0, 10**6), max_size=6))
 def test_parts_of_a_counter_equal_the_whole(readings: Readings, cuts: list[int]) -> None:
     assert_same_in_parts(ENERGY, readings, cuts)
     assert_same_in_parts(GAS, readings, cuts)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(UNDER_LOAD, max_examples=40)
 @given(delta_streams(), st.lists(st.integers(0, 10**6), max_size=4))
 def test_parts_of_a_delta_series_equal_the_whole(readings: Readings, cuts: list[int]) -> None:
     assert_same_in_parts(PULSES, readings, cuts)
@@ -187,7 +188,7 @@ def test_no_readings_give_no_rows() -> None:
         assert not found.tail.ready
 
 
-@settings(max_examples=60, deadline=None)
+@settings(UNDER_LOAD, max_examples=40)
 @given(gauge_streams(largest=1e15))
 def test_energy_is_the_sum_of_the_trapezoids(readings: Readings) -> None:
     """Python integers are the oracle, up to values for which 64 bits are too few."""
@@ -203,7 +204,7 @@ def test_energy_is_the_sum_of_the_trapezoids(readings: Readings) -> None:
     assert int(slots.measured_ms.sum(dtype=np.int64) + slots.late_ms.sum(dtype=np.int64)) == ts[-1] - ts[0]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(UNDER_LOAD, max_examples=60)
 @given(counter_streams())
 def test_no_slot_is_negative_or_above_the_limit(readings: Readings) -> None:
     slots = whole(ENERGY, readings).slots

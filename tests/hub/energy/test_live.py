@@ -18,6 +18,7 @@ from tests.hub.energy.streams import (
     PULSES,
     T0_MS,
     TEMPERATURE,
+    UNDER_LOAD,
     counter_streams,
     delta_streams,
     derive_part,
@@ -109,7 +110,7 @@ def ordinary(draw: st.DrawFn, rule: Rule) -> Readings:
     return Readings.of(ts, value.tolist())
 
 
-@settings(max_examples=60, deadline=None)
+@settings(UNDER_LOAD, max_examples=40)
 @given(st.data())
 def test_ordinary_streams_stay_on_the_fast_path(data: st.DataObject) -> None:
     rules = dict(enumerate([POWER, ENERGY, TEMPERATURE, PULSES, PRICE]))
@@ -121,7 +122,7 @@ def test_ordinary_streams_stay_on_the_fast_path(data: st.DataObject) -> None:
     assert store.left == len(rules)  # each once, to begin
 
 
-@settings(max_examples=60, deadline=None)
+@settings(UNDER_LOAD, max_examples=40)
 @given(st.data())
 def test_faulty_streams_give_the_derived_rows(data: st.DataObject) -> None:
     rules = dict(enumerate([POWER, ENERGY, GAS, PULSES]))
@@ -137,7 +138,7 @@ def test_faulty_streams_give_the_derived_rows(data: st.DataObject) -> None:
     store.assert_true()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(UNDER_LOAD, max_examples=40)
 @given(st.data())
 def test_late_and_shuffled_arrivals_end_in_the_same_rows(data: st.DataObject) -> None:
     rules = dict(enumerate([POWER, ENERGY, PULSES]))

@@ -13,7 +13,7 @@ from hub.energy.periods import aggregate, aggregate_many
 from hub.energy.slots import SLOT_MS, Readings, SlotColumns
 from hub.model.quality import Flag
 from hub.model.times import iso_ms
-from tests.hub.energy.streams import ENERGY, POWER, T0_MS, TEMPERATURE, gauge_streams, whole
+from tests.hub.energy.streams import ENERGY, POWER, T0_MS, TEMPERATURE, UNDER_LOAD, gauge_streams, whole
 
 HOUR_MS = 3_600_000
 
@@ -95,7 +95,7 @@ def test_flags_of_the_slots_reach_the_day() -> None:
     assert row.delta[0] == 2000
 
 
-@settings(max_examples=60, deadline=None)
+@settings(UNDER_LOAD, max_examples=40)
 @given(gauge_streams())
 def test_hours_days_and_months_add_up_to_the_slots(readings: Readings) -> None:
     slots = whole(POWER, readings).slots
@@ -111,6 +111,7 @@ def test_hours_days_and_months_add_up_to_the_slots(readings: Readings) -> None:
         assert int(rows.count.sum()) == len(readings)
 
 
+@settings(UNDER_LOAD, max_examples=40)
 @given(st.integers(0, 2**32 - 1), st.integers(0, 50))
 def test_many_series_at_once_equal_one_by_one(seed: int, offset: int) -> None:
     random = np.random.default_rng(seed)

@@ -15,6 +15,7 @@ from tests.hub.energy.streams import (
     POWER,
     PULSES,
     TEMPERATURE,
+    UNDER_LOAD,
     counter_streams,
     delta_streams,
     derive_part,
@@ -51,21 +52,21 @@ def assert_late_rows_reach_no_further(rule: Rule, full: Readings, at: int, count
     assert SlotColumns.joined([before, middle, after]).same_as(whole(rule, full).slots)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(UNDER_LOAD, max_examples=60)
 @given(gauge_streams(), st.integers(0, 1000), st.integers(1, 9))
 def test_late_gauge_readings(full: Readings, at: int, count: int) -> None:
     assert_late_rows_reach_no_further(POWER, full, at, count)
     assert_late_rows_reach_no_further(TEMPERATURE, full, at, count)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(UNDER_LOAD, max_examples=60)
 @given(counter_streams(), st.integers(0, 1000), st.integers(1, 9))
 def test_late_counter_readings(full: Readings, at: int, count: int) -> None:
     assert_late_rows_reach_no_further(ENERGY, full, at, count)
     assert_late_rows_reach_no_further(GAS, full, at, count)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(UNDER_LOAD, max_examples=60)
 @given(delta_streams(), st.integers(0, 1000), st.integers(1, 9))
 def test_late_amounts(full: Readings, at: int, count: int) -> None:
     assert_late_rows_reach_no_further(PULSES, full, at, count)
