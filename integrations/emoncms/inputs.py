@@ -54,7 +54,7 @@ class Heard:
         number = number_of(value) if isinstance(value, str) else _plain_number(value)
         clean = _NOT_IN_NAME.sub("", name).strip()
         if number is None:
-            self.rejections.append(Rejection(index, "WL-ING-041", "value is no number", _path(name)))
+            self.rejections.append(Rejection(index, "WL-ING-042", "value is no number", _path(name)))
         elif not clean:
             self.rejections.append(Rejection(index, "WL-ING-011", "input has no name", _path(name)))
         else:

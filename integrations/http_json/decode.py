@@ -30,10 +30,13 @@ class DoubledKeys(dict[str, Any]):
 
 
 class NoNumber:
-    """A token where a number stood that JSON does not have or no float can hold."""
+    """A token where a number stood that JSON does not have (``NaN``) or no float can hold (``1e999``)."""
 
     def __init__(self, token: str) -> None:
         self.token = token[:_MAX_NUMBER_CHARS]
+        is_digits = token.lstrip("-")[:1].isdigit()
+        self.code = "WL-ING-041" if is_digits else "WL-ING-040"
+        self.meaning = "beyond any measurement" if is_digits else "no finite number"
 
 
 def items_of(body: bytes) -> list[Any]:

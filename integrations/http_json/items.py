@@ -194,7 +194,7 @@ def _head(device: str, key: str, units: Mapping[str, Any], kinds: Mapping[str, A
         raise Refused("WL-ING-021", "kind is none of gauge, counter, delta", where=f"kinds.{key}")
     if kind == "delta" and ts_ms == NO_TIME:
         raise Refused(
-            "WL-ING-033",
+            "WL-ING-044",
             "an amount without a time cannot be told from its own repetition",
             where=f"values.{key}",
             hint="send ts, or an id that is a UUIDv7 or a ULID",
@@ -207,11 +207,11 @@ def _number(key: str, value: Any, values: Mapping[str, Any]) -> float:
     if isinstance(values, DoubledKeys) and key in values.doubled:
         raise Refused("WL-ING-005", "key stands twice, so its value is unknown", where=where)
     if isinstance(value, NoNumber):
-        raise Refused("WL-ING-040", f"{value.token} is no finite number", where=where)
+        raise Refused(value.code, f"{value.token} is {value.meaning}", where=where)
     if type(value) is not float and type(value) is not int:
-        raise Refused("WL-ING-041", f"{_type_name(value)} is no number", where=where, hint=_advice(value))
+        raise Refused("WL-ING-042", f"{_type_name(value)} is no number", where=where, hint=_advice(value))
     if not -MAX_ABS_VALUE <= value <= MAX_ABS_VALUE:
-        raise Refused("WL-ING-040", f"larger than any measurement ({MAX_ABS_VALUE:g})", where=where)
+        raise Refused("WL-ING-041", f"beyond any measurement (limit {MAX_ABS_VALUE:g})", where=where)
     return value
 
 

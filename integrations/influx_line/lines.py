@@ -142,7 +142,7 @@ class LineReader:
                 read = parse_line(line)
                 parsed.append((number, read, _ts_ms(read, precision)))
             except LineError as error:
-                outcome.add(Fault(number, "WL-ING-050", str(error)))
+                outcome.add(Fault(number, "WL-ING-052", str(error)))
         handles = self._heads.current(intake)
         refused = await self._heads.register([line for _, line, _ in parsed], handles, intake)
         for number, read, ts_ms in parsed:

@@ -106,7 +106,7 @@ def _report(found: Outcome, intake: Intake, body: bytes) -> None:
     rejections = [Rejection(fault.number, fault.code, fault.reason) for fault in found.faults]
     if found.left_out:
         text = f"{found.left_out} text or boolean fields left out; only numbers are measurements"
-        rejections.append(Rejection(0, "WL-ING-051", text))
+        rejections.append(Rejection(0, "WL-ING-053", text))
     if rejections:
         intake.reject(rejections, body[:_SAMPLE_BYTES])
 

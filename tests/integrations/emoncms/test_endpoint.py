@@ -111,7 +111,7 @@ async def test_what_is_no_number_is_no_zero(intake: MemoryIntake, value: str) ->
 async def test_a_bad_value_does_not_hold_back_its_neighbours(intake: MemoryIntake) -> None:
     assert short(await get(intake, "/input/post?node=n&json={p:1,temp:nan}")) == OK
     assert intake.rows == {"n.p": {TS: 1.0}}
-    assert [(one.code, one.field) for one in intake.rejected] == [("WL-ING-041", "temp")]
+    assert [(one.code, one.field) for one in intake.rejected] == [("WL-ING-042", "temp")]
 
 
 @pytest.mark.parametrize(

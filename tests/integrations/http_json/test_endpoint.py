@@ -111,15 +111,15 @@ HOSTILE_VALUES = [
     ("NaN", "WL-ING-040"),
     ("Infinity", "WL-ING-040"),
     ("-Infinity", "WL-ING-040"),
-    ("1e308", "WL-ING-040"),
-    ("1e999", "WL-ING-040"),
-    ("1" * 400, "WL-ING-040"),
-    ("1" * 5000, "WL-ING-040"),
-    ('"12.5"', "WL-ING-041"),
-    ("true", "WL-ING-041"),
-    ("null", "WL-ING-041"),
-    ("[1]", "WL-ING-041"),
-    ('{"a":1}', "WL-ING-041"),
+    ("1e308", "WL-ING-041"),
+    ("1e999", "WL-ING-041"),
+    ("1" * 400, "WL-ING-041"),
+    ("1" * 5000, "WL-ING-041"),
+    ('"12.5"', "WL-ING-042"),
+    ("true", "WL-ING-042"),
+    ("null", "WL-ING-042"),
+    ("[1]", "WL-ING-042"),
+    ('{"a":1}', "WL-ING-042"),
 ]
 
 
@@ -228,8 +228,8 @@ async def test_a_field_that_stands_twice_refuses_the_item(intake: MemoryIntake, 
 
 async def test_a_delta_without_an_instant_is_refused(intake: MemoryIntake) -> None:
     delta = {"device": "a", "values": {"x": 1}, "kinds": {"x": "delta"}, "units": {"x": "Wh"}}
-    assert errors(await post(intake, delta))[0]["code"] == "WL-ING-033"
-    assert errors(await post(intake, delta | {"id": "counter-7"}))[0]["code"] == "WL-ING-033"
+    assert errors(await post(intake, delta))[0]["code"] == "WL-ING-044"
+    assert errors(await post(intake, delta | {"id": "counter-7"}))[0]["code"] == "WL-ING-044"
     assert intake.rows == {}
 
 

@@ -61,7 +61,7 @@ class Quarantining(MemoryIntake):
     async def store(self, batch: ReadingBatch) -> Stored:
         early = [row for row, ts_ms in enumerate(batch.ts_ms) if 0 <= ts_ms < 946_684_800_000]
         rejections = tuple(
-            Rejection(batch.item[row], "WL-ING-035", "time lies before 2000", "ts", True) for row in early
+            Rejection(batch.item[row], "WL-ING-033", "time lies before 2000", "ts", True) for row in early
         )
         kept = ReadingBatch(batch.source, batch.arrival_ms)
         for row in sorted(set(range(len(batch))) - set(early)):
@@ -157,7 +157,7 @@ async def test_a_number_that_is_none_is_refused_cold_and_warm(
     assert error(answer).endswith("dropped=0")
     assert TS not in intake.rows.get("m.v", {})
     assert intake.rows["m.w"][TS] == 1.0
-    assert [one.code for one in intake.rejected] == ["WL-ING-050"]
+    assert [one.code for one in intake.rejected] == ["WL-ING-052"]
 
 
 async def test_a_bad_line_alone_is_no_partial_write(write: WriteEndpoints, intake: MemoryIntake) -> None:
@@ -184,7 +184,7 @@ async def test_quarantined_points_are_a_partial_write(write: WriteEndpoints) -> 
     intake = Quarantining()
     answer = await v1(write, intake, f"m v=1 5\nm v=2 {TS_S}")
     assert answer.status == 400
-    assert error(answer) == "partial write: line 1: WL-ING-035 time lies before 2000 dropped=1"
+    assert error(answer) == "partial write: line 1: WL-ING-033 time lies before 2000 dropped=1"
     assert intake.rows == {"m.v": {TS: 2.0}}
 
 
@@ -208,7 +208,7 @@ async def test_text_only_lines_are_left_out_counted_and_no_error(
 ) -> None:
     assert (await v1(write, intake, f'system uptime_format="1 day",on=t {TS_S}')).status == 204
     assert (intake.rows, intake.devices) == ({}, {})
-    assert [one.code for one in intake.rejected] == ["WL-ING-051"]
+    assert [one.code for one in intake.rejected] == ["WL-ING-053"]
 
 
 async def test_a_field_that_does_not_fit_its_series_leaves_the_others(
