@@ -72,6 +72,7 @@ class Link:
     tap: Tap | None
     inner: PahoClient
     lost_because: ReasonCode | None = None
+    closed: asyncio.Event = field(default_factory=asyncio.Event)
     _flushing: bool = False
 
     async def subscribe(self, wanted: Mapping[str, int]) -> list[str]:
@@ -174,16 +175,31 @@ async def open_link(target: Target, arrived: Callable[[], None]) -> AsyncIterato
     link = Link(client, target, records, session_present=False, tap=None, inner=inner)
     _divert(link, arrived)
     try:
-        await client.__aenter__()
+        await _enter(link)
     except BaseException as error:
         _abandon(inner)
         if isinstance(error, aiomqtt.MqttError | OSError | ValueError):
-            raise _refusal(error, target) from error
+            raise _refusal(error, link) from error
         raise
     try:
         yield link
     finally:
         await _goodbye(client, inner)
+
+
+async def _enter(link: Link) -> None:
+    """Connect; aiomqtt does not notice a broker that closes before its CONNACK, and would wait for it."""
+    closed = asyncio.create_task(link.closed.wait())
+    entered = asyncio.ensure_future(link.client.__aenter__())
+    try:
+        await asyncio.wait([closed, entered], return_when=asyncio.FIRST_COMPLETED)
+        if not entered.done():
+            raise aiomqtt.MqttError("the broker closed the connection before it answered")
+        entered.result()
+    finally:
+        for task in (closed, entered):
+            task.cancel()
+        await asyncio.gather(closed, entered, return_exceptions=True)
 
 
 def _client(target: Target) -> aiomqtt.Client:
@@ -237,6 +253,7 @@ def _divert(link: Link, arrived: Callable[[], None]) -> None:
 
     def on_disconnect(client: Any, userdata: Any, flags: Any, reason: ReasonCode, *rest: Any) -> None:
         link.lost_because = reason
+        link.closed.set()
         if disconnected is not None:
             disconnected(client, userdata, flags, reason, *rest)
 
@@ -255,6 +272,7 @@ def _divert(link: Link, arrived: Callable[[], None]) -> None:
 
 def _abandon(inner: PahoClient) -> None:
     """Close the socket of a connection that did not come about; aiomqtt would leave it open."""
+    inner.on_socket_register_write = None  # aiomqtt would register it after it is closed
     with suppress(OSError, ValueError):
         inner.disconnect()
         inner.loop_write()
@@ -268,10 +286,11 @@ async def _goodbye(client: aiomqtt.Client, inner: PahoClient) -> None:
         _abandon(inner)
 
 
-def _refusal(error: Exception, target: Target) -> CannotConnect | InvalidAuth | _WrongVersion:
+def _refusal(error: Exception, link: Link) -> CannotConnect | InvalidAuth | _WrongVersion:
+    target = link.target
     code = getattr(error, "rc", None)
     value = code.value if isinstance(code, ReasonCode) else None
-    if value == _UNSUPPORTED_VERSION:
+    if value == _UNSUPPORTED_VERSION or _answers_as_mqtt3(link):
         return _WrongVersion(
             "the broker does not speak this version of MQTT", code="WL-MQT-011", where=target.place
         )
@@ -301,6 +320,14 @@ def _refusal(error: Exception, target: Target) -> CannotConnect | InvalidAuth | 
     )
 
 
+def _answers_as_mqtt3(link: Link) -> bool:
+    """A CONNACK without properties, or none at all: old brokers close or fall silent at a version they do not know.
+
+    A broker that is merely stuck looks the same; it is asked once more and remembered only if it answers.
+    """
+    return link.target.mqtt5 and link.tap is not None and len(link.tap.connack) in (0, 2)
+
+
 class _WrongVersion(CannotConnect):
     """Try MQTT 3.1.1."""
 
@@ -316,22 +343,25 @@ async def open_best_link(
     except _WrongVersion:
         if not target.mqtt5:
             raise
-        refused_mqtt5()
         opened = open_link(replace(target, mqtt5=False), arrived)
         link = await opened.__aenter__()
+        refused_mqtt5()
     try:
         yield link
     finally:
         await opened.__aexit__(None, None, None)
 
 
-async def probe(target: Target) -> None:
+async def probe(target: Target) -> bool:
     """Connect once with a session of no duration and leave again: is the broker there, does it let us in?
+
+    Returns:
+        Whether the broker speaks MQTT 5.
 
     Raises:
         CannotConnect, InvalidAuth: as :func:`open_link`.
     """
     name = f"{target.client_id}-probe-{secrets.token_hex(4)}"
     visitor = replace(target, client_id=name, keep_session=False)
-    async with open_best_link(visitor, lambda: None, lambda: None):
-        pass
+    async with open_best_link(visitor, lambda: None, lambda: None) as link:
+        return link.target.mqtt5

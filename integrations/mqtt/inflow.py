@@ -57,6 +57,7 @@ class Inflow:
         self._wake = asyncio.Event()
         self._holding = False
         self._closing = False
+        self.received = 0
         self.dropped = 0
         self._dropping = False
 
@@ -67,6 +68,7 @@ class Inflow:
         if len(records) <= self._seen:
             return
         size = 0
+        self.received += len(records) - self._seen
         for position in range(self._seen, len(records)):
             record = records[position]
             length = len(record.payload)
@@ -177,11 +179,12 @@ class Inflow:
                 await self.insist(lambda batch=batch: self._intake.store(batch))  # type: ignore[misc]
         self._current = []
         mids = [record.mid for record in group if record.mid]
-        if not mids or link is None:
+        if not mids:
             return
-        if link is self._link:
+        if link is not None and link is self._link:
             link.ack(mids)
-            self._remember(group)
+        if link is self._link or self._link is None:
+            self._remember(group)  # also what was stored while no connection could be told of it
 
     def _remember(self, group: list[Record]) -> None:
         """Keep what the broker may not have heard of: never more than its window."""
@@ -199,13 +202,18 @@ class Inflow:
 
     def _shed(self) -> None:
         """Drop the newest QoS 0 messages over the limit; QoS 1 is bounded by the receive window."""
-        records = self._records
-        fits = [r for r in records[self._seen :] if r.mid or self._is_control(r.topic)]
-        gone = len(records) - self._seen - len(fits)
+        records, kept = self._records, self._records[: self._seen]
+        held_bytes = sum([len(record.payload) for record in kept])
+        for record in records[self._seen :]:
+            fits = len(kept) < QOS0_LIMIT and held_bytes < HELD_LIMIT_BYTES
+            if fits or record.mid or self._is_control(record.topic):
+                kept.append(record)
+                held_bytes += len(record.payload)
+        gone = len(records) - len(kept)
         if not gone:
             return
-        records[self._seen :] = fits
-        self._held_bytes = sum(len(record.payload) for record in records)
+        records[:] = kept
+        self._held_bytes = held_bytes
         self.dropped += gone
         if not self._dropping:
             self._dropping = True

@@ -48,10 +48,16 @@ class MqttSource:
         self._routes: dict[bytes, Route] = {}
         self._registry_version = -1
         self._message = Message()
-        self._mqtt5_refused = False
+        self.mqtt5 = True
+        """False once the broker refused MQTT 5; said once in the log."""
         self._told_away = False
         self.unmatched = 0
         """Messages that no configured topic and no added device asked for."""
+
+    @property
+    def received(self) -> int:
+        """Messages that came from the broker, repeated ones included."""
+        return self._inflow.received
 
     async def run(self, intake: Intake) -> None:
         """Work until cancelled.
@@ -209,12 +215,7 @@ class MqttSource:
         self._inflow.arrived()
 
     def _no_mqtt5(self) -> None:
-        if not self._mqtt5_refused:
-            self._mqtt5_refused = True
-            LOGGER.warning(
-                "the broker does not speak MQTT 5; using 3.1.1, where it decides alone how many messages wait",
-                extra={"integration": "mqtt"},
-            )
+        self.mqtt5 = False
 
     def _back(self) -> None:
         LOGGER.info("connected to the broker again", extra={"integration": "mqtt"})
@@ -232,7 +233,7 @@ class MqttSource:
         settings = self._settings
         client_id = settings.client_id or f"wattline-{self._intake.entry_id}"
         if settings.host:
-            return _target_of(settings, client_id, mqtt5=not self._mqtt5_refused)
+            return _target_of(settings, client_id, mqtt5=self.mqtt5)
         broker = self._intake.broker
         if broker is None:
             raise CannotConnect(
@@ -246,7 +247,7 @@ class MqttSource:
             client_id,
             settings.username or broker.username,
             settings.password or broker.password,
-            mqtt5=broker.mqtt5 and not self._mqtt5_refused,
+            mqtt5=broker.mqtt5 and self.mqtt5,
         )
 
 
@@ -272,9 +273,17 @@ async def connect(options: Options) -> AsyncIterator[MqttSource]:
         settings = settings_of(options)
     except vol.Invalid as error:
         raise InvalidAuth(str(error), code="WL-MQT-023", where="mqtt") from error
+    source = MqttSource(settings)
     if settings.host:
-        await probe(_target_of(settings, settings.client_id or "wattline"))
-    yield MqttSource(settings)
+        source.mqtt5 = await probe(_target_of(settings, settings.client_id or "wattline"))
+        if not source.mqtt5:
+            LOGGER.warning(
+                "the broker at %s does not speak MQTT 5; using 3.1.1, where it alone decides how many messages"
+                " are on their way at a time",
+                settings.host,
+                extra={"integration": "mqtt"},
+            )
+    yield source
 
 
 def _target_of(settings: Settings, client_id: str, *, mqtt5: bool = True) -> Target:

@@ -61,6 +61,8 @@ class Tap:
         self._skip = 0
         self._control = b""
         self._out = b""
+        self.connack = b""
+        """Flags, reason and properties of the first control packet, which is the CONNACK."""
 
     def recv(self, size: int) -> bytes:
         """Bytes of control packets for paho; empty at the end of the stream.
@@ -155,6 +157,7 @@ class Tap:
                 if stop > end:
                     break
                 self._control += data[at:stop]
+                self.connack = self.connack or data[body:stop]
                 at = stop
                 continue
             if stop > end:

@@ -119,7 +119,7 @@ def process_is_gone(pid: int) -> bool:
 
 async def until_gone(pid: int) -> None:
     async with asyncio.timeout(10):
-        while not process_is_gone(pid):
+        while not process_is_gone(pid):  # noqa: ASYNC110 - another process tells nobody
             await asyncio.sleep(0.02)
 
 
