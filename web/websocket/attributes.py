@@ -28,9 +28,7 @@ DEVICE_CLASS: dict[Quantity, str] = {
     Quantity.HEAT: "energy",
     Quantity.DURATION: "duration",
 }
-_AMOUNTS = frozenset(
-    {Quantity.ENERGY, Quantity.REACTIVE_ENERGY, Quantity.HEAT, Quantity.GAS, Quantity.WATER}
-)
+_AMOUNTS = frozenset({Quantity.ENERGY, Quantity.REACTIVE_ENERGY, Quantity.HEAT, Quantity.GAS, Quantity.WATER})
 _SPELLING = {"m3": "m³", "W/m2": "W/m²"}
 
 

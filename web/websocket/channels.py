@@ -79,9 +79,7 @@ class EntityChannel(Channel):
                 added[entity.entity_id] = _compressed(entity)
             else:
                 changed[entity.entity_id] = {"+": _difference(entity, since)}
-        removed = [
-            one.entity_id for one in self._book.removed_since(since) if self._is_wanted(one.entity_id)
-        ]
+        removed = [one.entity_id for one in self._book.removed_since(since) if self._is_wanted(one.entity_id)]
         parts = {"a": added, "c": changed, "r": removed}
         event = {name: part for name, part in parts.items() if part}
         return [orjson.dumps(event)] if event else ()
@@ -110,9 +108,8 @@ class StateChangeChannel(Channel):
             if max(entity.changed_seq, entity.shown_seq) > since:
                 before = entity.before if entity.added_seq <= since else None
                 events.append(_state_changed(entity.entity_id, before, entity.shown, fired))
-        for gone in self._book.removed_since(since):
-            events.append(_state_changed(gone.entity_id, gone.last, None, fired))
-        return events
+        gone = self._book.removed_since(since)
+        return events + [_state_changed(one.entity_id, one.last, None, fired) for one in gone]
 
 
 class SilentChannel(Channel):
@@ -159,13 +156,10 @@ class LiveChannel(Channel):
         self._body = b""
         self._seq = 0
 
-    def put(self, body: bytes) -> bool:
-        """Take a new balance, to go out with the next flush; false if it says nothing new."""
-        if body == self._body:
-            return False
+    def put(self, body: bytes) -> None:
+        """Take a new balance, to go out with the next flush."""
         self._body, self._seq = body, self._book.seq + 1
-        self._snapshot = None
-        return True
+        self.forget()
 
     def render_snapshot(self) -> Sequence[bytes]:
         return [self._body] if self._body else ()

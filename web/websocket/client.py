@@ -100,6 +100,8 @@ class Client:
 
     def check(self, now_s: float) -> bool:
         """Ping a quiet connection; false if the client has read nothing for too long."""
+        if self.closing or self.transport.is_closing():
+            return True
         unsent = self.transport.get_write_buffer_size()
         moved = unsent < self._unsent_before
         self._unsent_before = unsent

@@ -93,10 +93,6 @@ class StateBook:
         """Every entity in the order of registration."""
         return self.entities.values()
 
-    def find(self, wanted: str) -> Entity | None:
-        """An entity by id."""
-        return self._by_entity_id.get(wanted)
-
     def touched_since(self, seq: int) -> list[Entity]:
         """Entities with news after flush ``seq``, the oldest news first."""
         found = []
@@ -113,10 +109,12 @@ class StateBook:
 
     def entity_rows(self) -> list[dict[str, Any]]:
         """Lines of the entity registry."""
-        return [
-            entity_row(one.entity_id, one.series, self.registry.devices.get(one.series.device_id))
-            for one in self.all()
-        ]
+        return [self._row(one) for one in self.all()]
+
+    def entity_row(self, wanted: str) -> dict[str, Any] | None:
+        """One line of the entity registry, by entity id."""
+        entity = self._by_entity_id.get(wanted)
+        return self._row(entity) if entity else None
 
     # --- writing
 
@@ -161,7 +159,7 @@ class StateBook:
 
     def rename(self, device: Device, now_ms: int) -> bool:
         """A device was edited; true if an attribute changed by that."""
-        return any([self._refresh(one, now_ms) for one in self._of_device.get(device.id, ())])
+        return self._refresh_all(self._of_device.get(device.id, ()), now_ms)
 
     def set_availability(self, device_id: str, availability: str, since_ms: int, now_ms: int) -> bool:
         """A device went or came; true if something of it looks different."""
@@ -169,7 +167,7 @@ class StateBook:
             self._offline_ms[device_id] = since_ms
         else:
             self._offline_ms.pop(device_id, None)
-        return any([self._refresh(one, now_ms) for one in self._of_device.get(device_id, ())])
+        return self._refresh_all(self._of_device.get(device_id, ()), now_ms)
 
     def apply(self, pending: Mapping[int, tuple[int, float]], now_ms: int) -> None:
         """Begin the next flush with the newest ``{series number: (ts_ms, value)}``."""
@@ -187,9 +185,13 @@ class StateBook:
         while self.removed and self.removed[0].sweeps > KEEP_REMOVED:
             self.removed.pop(0)
         stale = [one for one in self.entities.values() if self._turned_stale(one, now_ms)]
-        return any([self._refresh(one, now_ms) for one in stale])
+        return self._refresh_all(stale, now_ms)
 
     # --- inside
+
+    def _row(self, entity: Entity) -> dict[str, Any]:
+        device = self.registry.devices.get(entity.series.device_id)
+        return entity_row(entity.entity_id, entity.series, device)
 
     def _update(self, entity: Entity, now_ms: int) -> None:
         before = entity.shown
@@ -202,6 +204,10 @@ class StateBook:
         if state != entity.state:
             entity.state, entity.changed_ms = state, entity.updated_ms
             entity.changed_seq, entity.before = entity.touched_seq, before
+
+    def _refresh_all(self, entities: Iterable[Entity], now_ms: int) -> bool:
+        """Look at each of them; true if any of them looks different."""
+        return sum(self._refresh(one, now_ms) for one in entities) > 0
 
     def _refresh(self, entity: Entity, now_ms: int) -> bool:
         """Look again at everything but the value."""
