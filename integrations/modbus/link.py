@@ -162,7 +162,7 @@ class Link:
 
         try:
             return asking.result()
-        except (ModbusException, OSError) as error:
+        except (ModbusException, OSError, RuntimeError) as error:  # uvloop: RuntimeError on a closed transport
             self.close()
             raise ReadFailed(f"{self._address}: {error}") from error
 
