@@ -162,7 +162,8 @@ class Link:
 
         try:
             return asking.result()
-        except (ModbusException, OSError, RuntimeError) as error:  # uvloop: RuntimeError on a closed transport
+        except (ModbusException, OSError, RuntimeError) as error:
+            # RuntimeError is what uvloop raises for a write to a closed transport.
             self.close()
             raise ReadFailed(f"{self._address}: {error}") from error
 
