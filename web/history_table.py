@@ -7,6 +7,7 @@ nobody up. Where nothing is known, JSON says null, Arrow null, CSV nothing.
 from __future__ import annotations
 
 import asyncio
+import importlib
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
@@ -79,12 +80,12 @@ def _quality_text(quality: Quality) -> str:
 
 async def arrow_chunks(history: History) -> AsyncIterator[bytes]:
     """An Arrow IPC stream, one record batch per series; a quality is a JSON text."""
-    from nanoarrow.ipc import StreamWriter  # 40 ms that most hubs never need
-
+    # most hubs never need it, and the loop has no time for the import
+    ipc = await asyncio.to_thread(importlib.import_module, "nanoarrow.ipc")
     names = column_names(history)
     schema, buffer = _arrow_schema(names, history), _Chunks()
     start_ms = np.ascontiguousarray(history.start_ms, dtype=np.int64)
-    with StreamWriter.from_writable(buffer) as writer:
+    with ipc.StreamWriter.from_writable(buffer) as writer:
         writer.write_array(_arrow_batch(schema, "", start_ms[:0], names, {}))
         for series, columns in history.series.items():
             writer.write_array(_arrow_batch(schema, series, start_ms, names, columns))

@@ -148,10 +148,12 @@ def access_of(handler: object) -> Access | None:
 
 
 def mount(app: web.Application, routes: Iterable[Route]) -> None:
-    """Add routes to an application; a GET answers HEAD too."""
-    for route in routes:
+    """Add routes to an application; a GET answers HEAD too, unless somebody declared that."""
+    wanted = list(routes)
+    heads = {route.path for route in wanted if route.method == "HEAD"}
+    for route in wanted:
         app.router.add_route(route.method, route.path, route.handler)
-        if route.method == "GET":
+        if route.method == "GET" and route.path not in heads:
             app.router.add_route("HEAD", route.path, route.handler)
 
 

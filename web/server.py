@@ -26,6 +26,7 @@ from web.middleware.border import HttpMetrics, add_headers, border
 from web.middleware.gate import gate
 from web.push import push_routes
 from web.routes import Route, mount, refuse_undeclared
+from web.websocket import add_websocket
 
 LOGGER = logging.getLogger(__name__)
 
@@ -55,6 +56,7 @@ def make_app(hub: Hub) -> web.Application:
     document = openapi.openapi_document(routes, hub.version)
     app[outside.OPENAPI] = orjson.dumps(document)
     mount(app, routes)
+    add_websocket(app, hub)
     refuse_undeclared(app)
     app.on_response_prepare.append(add_headers)
     return app

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -45,7 +45,7 @@ class House:
         async with self.client.request(method, self.url + path, headers=headers, **more) as response:
             body = await response.read()
             content = await response.json(content_type=None) if "json" in response.content_type else None
-            return Answer(response.status, content, body, dict(response.headers), response.cookies)
+            return Answer(response.status, content, body, response.headers, response.cookies)
 
     async def get(self, path: str, **more: Any) -> Answer:
         return await self.call("GET", path, **more)
@@ -61,7 +61,7 @@ class Answer:
     status: int
     json: Any
     body: bytes
-    headers: dict[str, str]
+    headers: Mapping[str, str]
     cookies: Any
 
     @property

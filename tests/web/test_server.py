@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import io
 import json
 import re
 import zlib
@@ -95,10 +96,12 @@ async def test_no_route_answers_without_a_credential_but_the_public_ones(house: 
             answers[route.method, route.path] = await house.call(route.method, _sample(route.path), by=None)
 
     assert {one.status for one in answers.values()} == {401}
-    assert all(not one.body or b"request_id" in one.body or "Www-Authenticate" in one.headers or True for one in answers.values())
+    assert all(b"wl_" not in one.body for one in answers.values())
 
 
-@pytest.mark.parametrize("credential", ["wl_x", "wl_", "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.e30.x", "x" * 9000])
+@pytest.mark.parametrize(
+    "credential", ["wl_x", "wl_", "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.e30.x", "x" * 9000]
+)
 async def test_a_wrong_credential_is_401_everywhere(house: House, credential: str) -> None:
     for path in ("/api/v1/devices", "/api/v1/latest", "/metrics", "/api/v1/me"):
         answer = await house.get(path, by=credential[:4000])
@@ -226,7 +229,9 @@ async def test_pages_load_nothing_from_elsewhere_and_run_no_inline_script(house:
 
 
 async def test_a_body_over_the_limit_is_413(house: House) -> None:
-    answer = await house.post("/api/v1/devices", json={"name": "x" * (1 << 20)})
+    large = json.dumps({"name": "x" * (1 << 20)}).encode()
+    headers = {"Content-Type": "application/json"}
+    answer = await house.post("/api/v1/devices", data=io.BytesIO(large), headers=headers)
 
     assert (answer.status, answer.code) == (413, "WL-API-413")
 
@@ -280,7 +285,9 @@ async def test_a_cut_or_broken_packing_is_400(house: House, cut: int) -> None:
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(raw=st.binary(max_size=200) | st.text(max_size=80).map(lambda text: text.encode("utf-8", "surrogatepass")))
+@given(
+    raw=st.binary(max_size=200) | st.text(max_size=80).map(lambda text: text.encode("utf-8", "surrogatepass"))
+)
 async def test_no_body_breaks_the_server(house: House, raw: bytes) -> None:
     headers = {"Content-Type": "application/json"}
     for path in ("/api/v1/devices", "/api/v1/auth/login", "/api/v1/me/tokens"):
@@ -290,7 +297,11 @@ async def test_no_body_breaks_the_server(house: House, raw: bytes) -> None:
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(value=st.text(max_size=60))
 async def test_no_query_breaks_the_server(house: House, value: str) -> None:
-    for path, name in (("/api/v1/history", "start"), ("/api/v1/devices", "cursor"), ("/api/v1/latest", "series")):
+    for path, name in (
+        ("/api/v1/history", "start"),
+        ("/api/v1/devices", "cursor"),
+        ("/api/v1/latest", "series"),
+    ):
         answer = await house.get(path, params={name: value.encode("utf-8", "replace").decode()})
         assert answer.status in (200, 400, 404, 422)
 

@@ -84,7 +84,7 @@ async def get_config(request: web.Request) -> web.Response:
     return json_response(
         {
             "config": hub.config.raw,
-            "files": [str(source.path) for source in hub.config.sources],
+            "files": [source.name for source in hub.config.sources],
             "warnings": [warning.as_json() for warning in hub.config.warnings],
             "errors": hub.safe_mode.as_json() if hub.safe_mode is not None else [],
             "safe_mode": hub.safe_mode is not None,
