@@ -31,7 +31,11 @@ from hub.actors.recorder import IngestLoad, RecorderActor
 from hub.actors.registry import InboxItem, Registry
 from hub.broker import BrokerSupervisor
 from hub.bus import EventBus
-from hub.config import ConfigErrors, HubConfig, load_or_keep, load_tolerant, revealed
+from hub.config.errors import ConfigErrors
+from hub.config.keep import load_or_keep, remember_good
+from hub.config.loader import load_tolerant
+from hub.config.secret import revealed
+from hub.config.settings import HubConfig
 from hub.errors import RetryLater, WattlineError
 from hub.model.admission import Frontier, TimeLimits
 from hub.model.device import DeviceInfo
@@ -284,7 +288,7 @@ class Hub:
         )
         for name in ("recorder", "device", "processing", "auth"):
             await self.supervisor.ready(name)
-        await request(self.device, ApplyDevices(_device_infos(config)))
+        await request(self.device, ApplyDevices(_device_infos(config), config.discovery))
 
     async def _start_broker(self) -> None:
         settings = self.config.broker
@@ -390,22 +394,16 @@ class Hub:
 
     async def reload(self) -> dict[str, Any]:
         """Apply the configuration as it is on disk; an invalid one changes nothing and its errors are returned."""
-        config, errors = await asyncio.to_thread(
-            load_or_keep, self.config_dir, self.plugins.schemas(), self.config
-        )
-        if errors is not None:
-            LOGGER.error("the configuration has errors, the last good one stays\n%s", errors.render())
-            return {"applied": False, "errors": errors.as_json()}
-        before, self.config, self.safe_mode = self.config, config, None
+        outcome = await asyncio.to_thread(load_or_keep, self.config, self.config_dir, self.plugins.schemas())
+        if outcome.errors is not None:
+            LOGGER.error("the configuration has errors, the last good one stays\n%s", outcome.errors.render())
+            return {"applied": False, "errors": outcome.errors.as_json()}
+        self.config, self.safe_mode = outcome.config, None
         changes = await self._apply_entries()
-        await request(self.device, ApplyDevices(_device_infos(config)))
-        restart = [
-            name
-            for name in ("http", "storage", "broker", "site")
-            if getattr(before, name) != getattr(config, name)
-        ]
+        await request(self.device, ApplyDevices(_device_infos(self.config), self.config.discovery))
+        await asyncio.to_thread(remember_good, self.data_dir, self.config)
         LOGGER.info("configuration applied: %s", json.dumps(changes))
-        return {"applied": True, "errors": [], **changes, "needs_restart": restart}
+        return {"applied": True, "errors": [], **changes, "sections": outcome.diff.as_json()}
 
     async def _apply_entries(self) -> dict[str, list[str]]:
         wanted = {entry_id: (domain, options) for entry_id, domain, options in self._wanted_entries()}

@@ -182,9 +182,10 @@ class IgnoreSource(Request[None]):
 
 @dataclass(frozen=True, slots=True)
 class ApplyDevices(Request[None]):
-    """Devices as the configuration names them: what it says is so after every start and reload."""
+    """Devices and discovery as the configuration names them: so it is after every start and reload."""
 
     devices: tuple[DeviceInfo, ...]
+    discovery: str = "inbox"
 
 
 class DeviceActor(AsyncActor):
@@ -250,7 +251,8 @@ class DeviceActor(AsyncActor):
                 await self._ignore(device)
             case IgnoreSource(entry_id, ignored):
                 await self._ignore_source(entry_id, ignored)
-            case ApplyDevices(devices):
+            case ApplyDevices(devices, discovery):
+                self._discovery = discovery
                 await self._apply(devices)
             case _:
                 return super().on_receive(message)

@@ -145,6 +145,7 @@ class ProcessingActor(AsyncActor):
         self._dirty: dict[int, Span] = {}
         self._buffers: dict[int, _Buffered] = {}
         self._settling: dict[int, tuple[NDArray[np.int64], int]] = {}
+        self._undecided: dict[int, int] = {}
         self._seen_seq = 0
         self._work: asyncio.Task[None] | None = None
         self._work_again = False
@@ -208,7 +209,11 @@ class ProcessingActor(AsyncActor):
         for number in outcome.left:
             mine = ts_ms[series == number]
             self._started.discard(number)
-            first_ms = min(int(mine.min()), outcome.dirty_from_ms.get(number, int(mine.min())))
+            first_ms = min(
+                int(mine.min()),
+                outcome.dirty_from_ms.get(number, int(mine.min())),
+                self._undecided.pop(number, int(mine.min())),
+            )
             self._soil(number, first_ms, int(mine.max()) + 1)
 
     def _set_aside(self, event: ReadingsStored) -> NDArray[np.bool_]:
@@ -339,6 +344,8 @@ class ProcessingActor(AsyncActor):
             self._start_at_tail(number)
         elif self._open.start(number, Rule.of(series), result.derived):
             self._started.add(number)
+        else:
+            self._undecided[number] = result.derived.tail.stable_ms
         if not buffer.ts_ms:
             return
         ts_ms = np.concatenate(buffer.ts_ms)
@@ -350,7 +357,8 @@ class ProcessingActor(AsyncActor):
         numbers = np.full(len(ts_ms), number, np.int32)
         if number in self._dirty or self._open.fold(numbers, ts_ms, values, flags).left:
             self._started.discard(number)
-            self._soil(number, min(int(ts_ms.min()), result.end_ms - SLOT_MS), int(ts_ms.max()) + 1)
+            first_ms = min(int(ts_ms.min()), self._undecided.pop(number, result.end_ms - SLOT_MS))
+            self._soil(number, first_ms, int(ts_ms.max()) + 1)
 
     def _start_at_tail(self, number: int) -> None:
         """A range in the past was derived: the newest readings decide how the series goes on."""

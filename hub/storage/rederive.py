@@ -18,12 +18,13 @@ from hub.energy.derive import (
     LOOKAHEAD_READINGS,
     LOOKBACK_MS,
     LOOKBACK_READINGS,
-    REVISION_MS,
     Derived,
     derive,
 )
+from hub.energy.intervals import USUAL_OF
+from hub.energy.reach import reach
 from hub.energy.slots import SLOT_MS, Readings, Rule
-from hub.model.series import Behaviour, Series
+from hub.model.series import Series
 from hub.storage.readings import Columns, read_after, read_before, read_columns
 
 FIRST_MS = 0
@@ -65,15 +66,17 @@ def rederive(conn: sa.Connection, series: Series, start_ms: int, end_ms: int) ->
 
 def _touched(conn: sa.Connection, series: Series, start_ms: int, end_ms: int) -> tuple[int, int]:
     """The slot-aligned range that readings inside the given one can change."""
-    before = read_before(conn, series.no, start_ms, 1)
-    after = read_after(conn, series.no, end_ms - 1, 1)
-    if len(before.ts_ms):
-        start_ms = min(start_ms, int(before.ts_ms[0]))
-    if len(after.ts_ms):
-        end_ms = max(end_ms, int(after.ts_ms[-1]))
-    if series.behaviour is Behaviour.COUNTER:
-        start_ms, end_ms = max(start_ms - REVISION_MS, FIRST_MS), end_ms + REVISION_MS
-    return start_ms - start_ms % SLOT_MS, end_ms + -end_ms % SLOT_MS
+    rule = Rule.of(series)
+    back, ahead = LOOKBACK_READINGS, LOOKAHEAD_READINGS + USUAL_OF
+    while True:
+        readings, from_first, to_last = _fetch(conn, series.no, start_ms, end_ms, back, ahead)
+        found = reach(rule, readings, start_ms, end_ms - 1)
+        if (found.enough_before or from_first) and (found.enough_after or to_last):
+            break
+        back *= 1 if found.enough_before else _WIDEN
+        ahead *= 1 if found.enough_after else _WIDEN
+    start_ms, end_ms = min(start_ms, found.start_ms), max(end_ms, found.end_ms)
+    return max(start_ms - start_ms % SLOT_MS, FIRST_MS), end_ms + -end_ms % SLOT_MS
 
 
 def _fetch(

@@ -1,0 +1,161 @@
+"""Derivation: incremental equals rebuild bit for bit, whatever the order, the faults and the restarts."""
+
+from __future__ import annotations
+
+import random
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from hub.actors.processing import GetDerivationState, GetHistory, KeepHouse, RebuildDerived
+from hub.energy.slots import SlotColumns
+from hub.runtime.actor import request
+from hub.storage import slots
+from hub.storage.rederive import rederive
+from tests.hub.actors.house import NOW_MS, House, running_house
+
+HOUR_MS = 3_600_000
+DAY_MS = 24 * HOUR_MS
+
+
+async def derived(house: House, number: int) -> SlotColumns:
+    """Rows as they are stored."""
+    found = await house.database.read(lambda conn: slots.read(conn, [number], slots.SLOT, 0, 1 << 52))
+    return found[number]
+
+
+async def rebuilt(house: House, number: int) -> SlotColumns:
+    """Rows as one derivation of everything gives them."""
+    series = house.registry.by_no(number)
+    assert series is not None
+    whole = await house.database.read(
+        lambda conn: rederive(conn, series, NOW_MS - 9 * DAY_MS, NOW_MS + DAY_MS)
+    )
+    return whole.derived.slots
+
+
+async def test_a_kilowatt_for_an_hour_is_a_kilowatt_hour(tmp_path: Path) -> None:
+    async with running_house(tmp_path) as house:
+        (power,) = await house.declare("meter", "power")
+        start_ms = NOW_MS - 2 * HOUR_MS
+        await house.store([(power, start_ms + at * 10_000, 1000.0) for at in range(361)])
+        await house.work()
+        history = await request(
+            house.ref("processing"),
+            GetHistory(("meter.power",), start_ms, start_ms + HOUR_MS, "1h", ("energy", "mean", "quality")),
+        )
+        columns = history.series["meter.power"]
+        assert list(columns["energy"]) == [1000.0]
+        assert list(columns["mean"]) == [1000.0]
+        assert columns["quality"][0].as_json() == {"late": 1.0}
+
+
+async def test_history_of_days_is_the_sum_of_their_hours(tmp_path: Path) -> None:
+    async with running_house(tmp_path) as house:
+        (register,) = await house.declare("meter", "energy_import")
+        first_ms = NOW_MS - 4 * DAY_MS
+        await house.store([(register, first_ms + at * 60_000, 5000.0 + at * 7.25) for at in range(5000)])
+        await house.work()
+        ask = (("meter.energy_import",), first_ms - DAY_MS, NOW_MS)
+        days = await request(house.ref("processing"), GetHistory(*ask, "1d"))
+        hours = await request(house.ref("processing"), GetHistory(*ask, "1h"))
+        day_sum = np.nansum(days.series["meter.energy_import"]["energy"])
+        assert day_sum == pytest.approx(4999 * 7.25, abs=1e-9)
+        assert day_sum == pytest.approx(np.nansum(hours.series["meter.energy_import"]["energy"]), abs=1e-9)
+        assert days.units == {"meter.energy_import": "Wh"}
+
+
+async def test_closed_months_read_the_same_after_compaction(tmp_path: Path) -> None:
+    async with running_house(tmp_path) as house:
+        power, register = await house.declare("meter", "power", "energy_import")
+        first_ms = NOW_MS - 60 * DAY_MS
+        rows = [(power, first_ms + at * 600_000, 400.0 + at % 13) for at in range(6000)]
+        rows += [(register, first_ms + at * 600_000, 10.0 * at) for at in range(6000)]
+        await house.store(rows)
+        await house.work()
+        ask = GetHistory(
+            ("meter.power", "meter.energy_import"), first_ms, NOW_MS, "1d", ("energy", "mean", "quality")
+        )
+        before = await request(house.ref("processing"), ask)
+        assert await request(house.ref("processing"), KeepHouse(), timeout_s=60) > 0
+        after = await request(house.ref("processing"), ask)
+        for name, columns in before.series.items():
+            for column, values in columns.items():
+                np.testing.assert_array_equal(
+                    np.asarray(values, dtype=object), np.asarray(after.series[name][column], dtype=object)
+                ) if column == "quality" else np.testing.assert_array_equal(
+                    values, after.series[name][column]
+                )
+
+
+async def test_a_rebuild_gives_the_same_rows(tmp_path: Path) -> None:
+    async with running_house(tmp_path) as house:
+        (register,) = await house.declare("meter", "energy_import")
+        chance = random.Random(5)
+        first_ms = NOW_MS - 2 * DAY_MS
+        await house.store(
+            [(register, first_ms + at * 30_000 + chance.randrange(9000), at * 1.7) for at in range(4000)]
+        )
+        await house.work()
+        before = await derived(house, register)
+        await request(house.ref("processing"), RebuildDerived(), timeout_s=60)
+        assert (await derived(house, register)).same_as(before)
+
+
+reading = st.tuples(
+    st.integers(0, 400),  # position in time: 30 s each, so late and double ones happen
+    st.integers(0, 2),  # series
+    st.sampled_from(["rise", "same", "zero", "reset", "spike"]),
+)
+
+
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow], phases=(Phase.generate,)
+)
+@given(st.lists(st.lists(reading, min_size=1, max_size=40), min_size=1, max_size=8), st.integers(0, 255))
+async def test_any_order_and_any_restart_gives_the_rows_of_one_rebuild(
+    batches: list[list[tuple[int, int, str]]], restarts: int
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        pending = list(enumerate(batches))
+        while pending:
+            async with running_house(Path(folder)) as house:
+                numbers = await house.declare("meter", "power", "energy_import", "temperature")
+                while pending:
+                    position, batch = pending.pop(0)
+                    await house.store([_row(numbers, *one) for one in batch])
+                    if position % 2:
+                        await house.work()
+                    if restarts >> (position % 8) & 1:
+                        break
+        async with running_house(Path(folder)) as house:
+            numbers = await house.declare("meter", "power", "energy_import", "temperature")
+            await house.work()
+            for number in numbers:
+                assert (await derived(house, number)).same_as(await rebuilt(house, number))
+
+
+def _row(numbers: list[int], position: int, which: int, kind: str) -> tuple[int, int, float]:
+    register = {"rise": 1000.0 + position, "same": 1000.0, "zero": 0.0, "reset": position / 10, "spike": 9e6}
+    values = (500.0 + position, register[kind], 20.0)
+    return numbers[which], NOW_MS - 4 * HOUR_MS + position * 30_000, values[which]
+
+
+async def test_a_late_reading_changes_its_slot_after_the_day_was_sealed(tmp_path: Path) -> None:
+    async with running_house(tmp_path) as house:
+        (register,) = await house.declare("meter", "energy_import")
+        first_ms = NOW_MS - 5 * DAY_MS
+        await house.store(
+            [(register, first_ms + at * 60_000, float(at)) for at in range(0, 600) if at != 300]
+        )
+        await house.work()
+        await request(house.ref("processing"), KeepHouse(), timeout_s=60)
+        await house.store([(register, first_ms + 300 * 60_000, 299.25)])
+        await house.work()
+        assert (await derived(house, register)).same_as(await rebuilt(house, register))
+        state = await request(house.ref("processing"), GetDerivationState())
+        assert state.dirty_series == 0
