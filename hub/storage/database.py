@@ -132,6 +132,7 @@ class Database:
             StorageAway: ``WL-STO-013`` where it takes longer, else the store is away.
             StorageCorrupt: what it reads is damaged.
         """
+        self._refuse_when_closing()
         started_s = time.monotonic()
         try:
             result = await self._backend.read(job)
@@ -141,11 +142,6 @@ class Database:
         self.statistics.reads += 1
         self.statistics.read_s.add(time.monotonic() - started_s)
         return result
-
-    async def exclusively(self, work: Callable[[], Coroutine[Any, Any, T]], *, label: str = "") -> T:
-        """Run ``work`` while nobody else writes (one slice of a backup); not counted as a commit."""
-        async with self._turns.take(urgent=False):
-            return await work()
 
     def size_bytes(self) -> int:
         """Size on disk; for PostgreSQL as of the newest reading of it."""
@@ -177,8 +173,7 @@ class Database:
 
     async def _in_turn(self, work: Callable[[], Coroutine[Any, Any, T]], *, urgent: bool, label: str) -> T:
         """Run ``work`` in its turn and in a task of its own: a cancelled caller must not free the writer."""
-        if self._closing:
-            raise StorageAway("WL-STO-014", "the store is closing", where=self.where)
+        self._refuse_when_closing()
         started = asyncio.Event()
         task = asyncio.get_running_loop().create_task(
             self._timed(work, started, urgent=urgent), name=f"database {label}"
@@ -191,6 +186,10 @@ class Database:
             if not started.is_set():
                 task.cancel()
             raise
+
+    def _refuse_when_closing(self) -> None:
+        if self._closing:
+            raise StorageAway("WL-STO-014", "the store is closing", where=self.where)
 
     async def _timed(
         self, work: Callable[[], Coroutine[Any, Any, T]], started: asyncio.Event, *, urgent: bool

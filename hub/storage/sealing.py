@@ -24,8 +24,8 @@ from hub.storage.sealed import DAY_MS
 from hub.storage.upserts import insert_new, upsert
 
 SEAL_AFTER_MS = 48 * 3_600_000
-SLICE_ROWS = 5_000
-"""Rows that one slice moves: about 15 ms on a small machine."""
+SLICE_ROWS = 4_000
+"""Rows that one slice moves: about 12 ms on a small machine."""
 
 _r, _b = t.readings.c, t.reading_blocks.c
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import queue
 import sqlite3
 import time
@@ -50,7 +51,7 @@ class SqliteBackend:
     """The file ``path``; see :class:`hub.storage.database.Database` for the promises.
 
     Args:
-        path: the database file; it is made if it is not there and never was.
+        path: the database file; it is made (for its owner alone) if it is not there and never was.
         before: fault seam, called with ``begin``, ``execute`` and ``commit`` before each of these steps.
     """
 
@@ -63,6 +64,8 @@ class SqliteBackend:
         self._writer_thread = ThreadPoolExecutor(1, thread_name_prefix="wattline-db-writer")
         self._reader_threads = ThreadPoolExecutor(READERS, thread_name_prefix="wattline-db-reader")
         self._writer: sa.Connection | None = None
+        self._files: tuple[tuple[int, int] | None, tuple[int, int] | None] = (None, None)
+        self._generation = 0  # readers of an older one look at files that are gone
         self._readers: queue.SimpleQueue[_Reader] = queue.SimpleQueue()
         for _ in range(READERS):
             self._readers.put(_Reader(path))
@@ -127,8 +130,8 @@ class SqliteBackend:
     async def close(self) -> None:
         """Close all connections; the write-ahead log is moved into the file."""
         loop = asyncio.get_running_loop()
-        while not self._readers.empty():
-            await loop.run_in_executor(self._reader_threads, self._readers.get_nowait().close)
+        for _ in range(READERS):  # one that is still in use is waited for
+            await loop.run_in_executor(self._reader_threads, lambda: self._readers.get().close())
         await self._in_writer(self._close_writer)
         self._reader_threads.shutdown(wait=False)
         self._writer_thread.shutdown(wait=False)
@@ -153,21 +156,49 @@ class SqliteBackend:
             why = f"the file is {state} although it held data (to start anew on purpose, remove {born})"
             raise corrupt(self.where, why)
         try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            # the owner's alone, for it holds password hashes; never made again while the hub runs
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
             self._connection()
-        except (sqlite3.Error, sa.exc.DBAPIError) as error:
+        except STORE_ERRORS as error:
             self._discard()
             raise storage_error(error, self.where) or corrupt(self.where, str(error)) from error
 
     def _connection(self) -> sa.Connection:
+        self._check_files()
         if self._writer is None:
-            raw = _connect(self.path, "rwc")
+            raw = _connect(self.path, "rw")
             try:
                 _prepare_writer(raw, self.where)
             except BaseException:
                 raw.close()
                 raise
             self._writer = _wrap(raw, "BEGIN IMMEDIATE")
+            self._files = self._identities()
         return self._writer
+
+    def _check_files(self) -> None:
+        """Somebody may remove or replace files under us: commits would then go where nobody finds them.
+
+        A write-ahead log that is gone is still open here: it is moved into the file, and a new one begun.
+        """
+        if self._writer is None or (now := self._identities()) == self._files:
+            return
+        if now[0] != self._files[0]:
+            raise corrupt(self.where, "the file was removed or replaced while the hub runs")
+        if self._files[1] is None:  # the log is made when it is first needed
+            self._files = now
+            return
+        LOGGER.warning(
+            "the write-ahead log of %s was removed while the hub runs; a new one is begun", self.path
+        )
+        _run(_raw(self._writer), "PRAGMA wal_checkpoint(TRUNCATE)")
+        self._discard()
+        self._generation += 1
+
+    def _identities(self) -> tuple[tuple[int, int] | None, tuple[int, int] | None]:
+        """Which files our names lead to: the database and its write-ahead log."""
+        return _identity(self.path), _identity(self.path.with_name(self.path.name + "-wal"))
 
     def _transaction(self, job: Callable[[sa.Connection], T]) -> T:
         try:
@@ -257,7 +288,7 @@ class SqliteBackend:
     def _read(self, job: Callable[[sa.Connection], T]) -> T:
         reader = self._readers.get()
         try:
-            return reader.run(job)
+            return reader.run(job, self._generation)
         finally:
             self._readers.put(reader)
 
@@ -269,9 +300,13 @@ class _Reader:
         self._path = path
         self._connection: sa.Connection | None = None
         self._deadline_s = 0.0
+        self._generation = 0
 
-    def run(self, job: Callable[[sa.Connection], T]) -> T:
+    def run(self, job: Callable[[sa.Connection], T], generation: int) -> T:
         self._deadline_s = time.monotonic() + READ_LIMIT_S
+        if generation != self._generation:
+            self.close()
+            self._generation = generation
         try:
             connection = self._opened()
             with connection.begin() as transaction:
@@ -373,6 +408,14 @@ def _copy(raw: sqlite3.Connection, target: Path) -> None:
         _run(copy, "PRAGMA journal_mode=DELETE")  # one file, no log beside it
     finally:
         copy.close()
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _size(path: Path) -> int:

@@ -12,7 +12,34 @@ from hub.storage.codec import decode
 from hub.storage.sealed import DAY_MS
 
 _RATE_DAYS = 7
-_r, _b = t.readings.c, t.reading_blocks.c
+_USUAL_BYTES_PER_VALUE = 3.0  # sealed power and counter readings, before there are any of our own to measure
+
+# Key lookups per series: counting all rows by time would read the whole table.
+_HOT_BOUNDS = sa.text(
+    """
+    WITH RECURSIVE s(no) AS (
+        SELECT min(series) FROM readings
+        UNION ALL
+        SELECT (SELECT min(series) FROM readings WHERE series > s.no) FROM s WHERE s.no IS NOT NULL
+    )
+    SELECT (SELECT min(ts_ms) FROM readings WHERE series = s.no),
+           (SELECT max(ts_ms) FROM readings WHERE series = s.no)
+    FROM s WHERE s.no IS NOT NULL
+    """
+)
+_HOT_SINCE = sa.text(
+    """
+    WITH RECURSIVE s(no) AS (
+        SELECT min(series) FROM readings
+        UNION ALL
+        SELECT (SELECT min(series) FROM readings WHERE series > s.no) FROM s WHERE s.no IS NOT NULL
+    )
+    SELECT (SELECT count(*) FROM readings WHERE series = s.no AND ts_ms > :since_ms),
+           (SELECT min(ts_ms) FROM readings WHERE series = s.no AND ts_ms > :since_ms)
+    FROM s WHERE s.no IS NOT NULL
+    """
+).bindparams(sa.bindparam("since_ms", type_=sa.BigInteger))
+_b = t.reading_blocks.c
 
 
 class StorageStats(NamedTuple):
@@ -37,9 +64,10 @@ class StorageStats(NamedTuple):
 
 def stats(connection: sa.Connection) -> StorageStats:
     """Measure the store; counts the hot rows, so about 0.1 s per million of them."""
-    hot, hot_first_ms, hot_last_ms = connection.execute(
-        sa.select(sa.func.count(), sa.func.min(_r.ts_ms), sa.func.max(_r.ts_ms)).select_from(t.readings)
-    ).one()
+    hot = connection.execute(sa.select(sa.func.count()).select_from(t.readings)).scalar_one()
+    bounds = connection.execute(_HOT_BOUNDS).all()
+    hot_first_ms = min((first for first, _ in bounds), default=None)
+    hot_last_ms = max((last for _, last in bounds), default=None)
     blocks, sealed, sealed_bytes, first_ms, last_ms = connection.execute(
         sa.select(
             sa.func.count(),
@@ -54,7 +82,7 @@ def stats(connection: sa.Connection) -> StorageStats:
     per_sealed = float(sealed_bytes) / int(sealed) if sealed else None
     per_hot = _hot_bytes(connection, int(hot), total_bytes - int(sealed_bytes))
     rate = None if newest_ms is None else _rows_per_day(connection, newest_ms)
-    per_value = per_sealed or per_hot
+    per_value = per_sealed or _USUAL_BYTES_PER_VALUE
     return StorageStats(
         rows_hot=int(hot),
         rows_sealed=int(sealed),
@@ -64,7 +92,7 @@ def stats(connection: sa.Connection) -> StorageStats:
         bytes_per_hot_value=per_hot,
         bytes_per_sealed_value=per_sealed,
         rows_per_day=rate,
-        forecast_bytes_per_year=None if rate is None or per_value is None else round(rate * 365 * per_value),
+        forecast_bytes_per_year=None if rate is None else round(rate * 365 * per_value),
         first_ms=min((ts for ts in (hot_first_ms, first_ms) if ts is not None), default=None),
         last_ms=newest_ms,
     )
@@ -125,14 +153,14 @@ def _hot_bytes(connection: sa.Connection, rows: int, rest_bytes: int) -> float |
 def _rows_per_day(connection: sa.Connection, newest_ms: int) -> float:
     """Mean over the newest days, clipped to the time there is."""
     since_ms = newest_ms - _RATE_DAYS * DAY_MS
-    hot, first_hot_ms = connection.execute(
-        sa.select(sa.func.count(), sa.func.min(_r.ts_ms)).where(_r.ts_ms > since_ms)
-    ).one()
+    recent = connection.execute(_HOT_SINCE, {"since_ms": since_ms}).all()
+    hot = sum(int(count) for count, _ in recent)
+    first_hot_ms = min((first for _, first in recent if first is not None), default=None)
     sealed, first_sealed_ms = connection.execute(
         sa.select(sa.func.coalesce(sa.func.sum(_b.count), 0), sa.func.min(_b.first_ms)).where(
             _b.day > since_ms // DAY_MS
         )
     ).one()
     first_ms = min(ts for ts in (first_hot_ms, first_sealed_ms, newest_ms) if ts is not None)
-    days = max((newest_ms - first_ms) / DAY_MS, 1 / 24)
-    return (int(hot) + int(sealed)) / days
+    days: float = max((newest_ms - first_ms) / DAY_MS, 1 / 24)
+    return (hot + int(sealed)) / days

@@ -194,6 +194,60 @@ async def test_the_log_is_moved_into_the_file_when_it_is_quiet(
     assert store.backend.log_bytes() == 0
 
 
+def test_a_write_ahead_log_that_is_removed_in_use_costs_nothing_even_after_a_kill(tmp_path: Path) -> None:
+    program = """
+import asyncio, os, sys
+from pathlib import Path
+from hub.runtime.clock import SystemClock
+from hub.storage.database import Database
+from tests.contract.storage.rows import T0, batch, pairs
+
+async def main():
+    place = Path(sys.argv[1])
+    store = await Database.open("sqlite:///hub.db", place, clock=SystemClock())
+    await store.append(batch([(1, T0, 1.0)], fresh=True))
+    await store.read(lambda c: pairs(c, 1))
+    (place / "hub.db-wal").unlink()
+    await store.append(batch([(1, T0 + 1, 2.0)], fresh=True))
+    print(len(await store.read(lambda c: pairs(c, 1))), flush=True)
+    os.kill(os.getpid(), 9)
+
+asyncio.run(main())
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path)],
+        capture_output=True, text=True, timeout=60, cwd=Path(__file__).parents[3],
+    )  # fmt: skip
+    assert done.stdout == "2\n", done.stderr
+
+    with sqlite3.connect(tmp_path / "hub.db") as connection:
+        found = connection.execute("SELECT value FROM readings ORDER BY ts_ms").fetchall()
+    connection.close()
+    assert found == [(1.0,), (2.0,)]
+
+
+async def test_a_file_that_is_replaced_in_use_is_not_written_into_the_void(tmp_path: Path) -> None:
+    store = await Database.open(URL, tmp_path, clock=FakeClock())
+    (tmp_path / "hub.db").rename(tmp_path / "moved.db")
+
+    with pytest.raises(StorageCorrupt, match="removed or replaced"):
+        await store.append(batch(ROWS[:1], fresh=True))
+
+    (tmp_path / "moved.db").rename(tmp_path / "hub.db")
+    outcome = await store.append(batch(ROWS[:1], fresh=True))
+    await store.close()
+    assert outcome.stored.all()
+
+
+async def test_the_database_and_its_log_belong_to_the_owner_alone(tmp_path: Path) -> None:
+    store = await Database.open("sqlite:///deep/er/hub.db", tmp_path, clock=FakeClock())
+    await store.append(batch(ROWS[:1], fresh=True))
+
+    modes = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "deep" / "er").iterdir()}
+    await store.close()
+    assert {modes[name] for name in ("hub.db", "hub.db-wal", "hub.db-shm")} == {0o600}
+
+
 async def test_a_path_with_odd_letters_is_taken_as_it_is(tmp_path: Path) -> None:
     place = tmp_path / "a ü?#%20 b"
     store = await Database.open("sqlite:///my hub.db", place, clock=FakeClock())
