@@ -29,7 +29,7 @@ from hub.actors.marks import MarkBook
 from hub.actors.processing import KeepHouse, ProcessingActor, WorkNow
 from hub.actors.recorder import IngestLoad, RecorderActor
 from hub.actors.registry import InboxItem, Registry
-from hub.broker import BrokerSupervisor
+from hub.broker import BrokerState, BrokerSupervisor
 from hub.bus import EventBus
 from hub.config.errors import ConfigErrors
 from hub.config.keep import load_or_keep, remember_good
@@ -294,12 +294,19 @@ class Hub:
         settings = self.config.broker
         if settings.mode == "off":
             return
-        self._broker = BrokerSupervisor(settings, self.data_dir)
+        self._broker = BrokerSupervisor(settings, self.data_dir, listener=self._on_broker)
         try:
-            self._broker_address = await self._broker.start()
+            found = await self._broker.start()
+            self._broker_address = BrokerAddress(
+                found.host, found.port, found.username, found.password, found.mqtt5
+            )
         except WattlineError as error:
             LOGGER.warning("no MQTT broker of our own: %s", error)
             self._health.note(HealthChanged("broker", False, error.code, str(error)))
+
+    def _on_broker(self, state: BrokerState, text: str) -> None:
+        ok = state in (BrokerState.RUNNING, BrokerState.STOPPED)
+        self.bus.publish(HealthChanged("broker", ok, "" if ok else "WL-BRK-004", text))
 
     def _start_jobs(self) -> None:
         self._jobs = [
