@@ -29,6 +29,8 @@ DEVICE_CLASS: dict[Quantity, str] = {
     Quantity.DURATION: "duration",
 }
 _AMOUNTS = frozenset({Quantity.ENERGY, Quantity.REACTIVE_ENERGY, Quantity.HEAT, Quantity.GAS, Quantity.WATER})
+SOME_HAVE = ("unit_of_measurement", "device_class")
+"""Attributes that an entity may lack."""
 _SPELLING = {"m3": "m³", "W/m2": "W/m²"}
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 
+from web.websocket.attributes import SOME_HAVE
 from web.websocket.frames import event_message, message_frames
 from web.websocket.states import CONTEXT_ID, Entity, Shown, StateBook, iso_utc
 
@@ -75,10 +76,10 @@ class EntityChannel(Channel):
     def render_news(self, since: int) -> Sequence[bytes]:
         added, changed = {}, {}
         for entity in self._of_interest(self._book.touched_since(since)):
-            if entity.shown_seq > since:
+            if entity.added_seq > since:
                 added[entity.entity_id] = _compressed(entity)
             else:
-                changed[entity.entity_id] = {"+": _difference(entity, since)}
+                changed[entity.entity_id] = _difference(entity, since)
         removed = [one.entity_id for one in self._book.removed_since(since) if self._is_wanted(one.entity_id)]
         parts = {"a": added, "c": changed, "r": removed}
         event = {name: part for name, part in parts.items() if part}
@@ -194,12 +195,17 @@ def _compressed(entity: Entity) -> dict[str, Any]:
 
 
 def _difference(entity: Entity, since: int) -> dict[str, Any]:
-    if entity.changed_seq <= since:
-        return {"lu": entity.updated_ms / 1000}
-    short: dict[str, Any] = {"s": entity.state, "lc": entity.changed_ms / 1000}
-    if entity.updated_ms != entity.changed_ms:
-        short["lu"] = entity.updated_ms / 1000
-    return short
+    """What of an entity is another since flush ``since``: a new state, new attributes, or a newer time alone."""
+    new: dict[str, Any] = {}
+    if entity.changed_seq > since:
+        new = {"s": entity.state, "lc": entity.changed_ms / 1000}
+    if entity.changed_seq <= since or entity.updated_ms != entity.changed_ms:
+        new["lu"] = entity.updated_ms / 1000
+    if entity.shown_seq <= since:
+        return {"+": new}
+    new["a"] = entity.attributes
+    gone = [name for name in SOME_HAVE if name not in entity.attributes]
+    return {"+": new, "-": {"a": gone}} if gone else {"+": new}
 
 
 def _state_changed(entity_id: str, before: Shown | None, now: Shown | None, fired: str) -> bytes:

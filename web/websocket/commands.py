@@ -297,6 +297,7 @@ async def _live(talk: Conversation, command_id: int, message: Message) -> None:
 async def _subscribe(talk: Conversation, command_id: int, channel: Channel) -> None:
     if len(talk.client.subscriptions) >= talk.fanout.limits.subscriptions:
         raise CommandError("limit_reached", "too many subscriptions on this connection")
+    talk.fanout.settle()
     since, snapshot = talk.fanout.book.seq, channel.snapshot()
     await talk.result(command_id, None)
     for event in snapshot:

@@ -150,6 +150,7 @@ class Fanout:
 
     def states(self, render: Callable[[StateBook], bytes]) -> bytes:
         """All states as JSON, rendered once between two flushes."""
+        self.settle()
         if self._states is None:
             self._states = render(self.book)
         return self._states
@@ -226,18 +227,26 @@ class Fanout:
         loop = asyncio.get_running_loop()
         self._timer = None
         self._flushed_s = loop.time()
+        self._take_pending()
+        seq, now_s = self.book.seq, self.clock.monotonic_s()
+        for client in self.clients:
+            client.offer(seq, now_s)
+        took_s = loop.time() - self._flushed_s
+        self._interval_s = min(max(SHARE_OF_LOOP * took_s, self.limits.flush_min_s), self.limits.flush_max_s)
+
+    def settle(self) -> None:
+        """Show in the book what has happened but was not sent yet, so that an answer is never behind."""
+        if self._pending:
+            self._take_pending()
+
+    def _take_pending(self) -> None:
         pending, self._pending = self._pending, {}
         self.book.apply(pending, self.clock.now_ms())
         self._states = None
         for channel in self.channels.values():
             channel.forget()
-        seq, now_s = self.book.seq, self.clock.monotonic_s()
-        for client in self.clients:
-            client.offer(seq, now_s)
         if pending:
             self._changed.set()
-        took_s = loop.time() - self._flushed_s
-        self._interval_s = min(max(SHARE_OF_LOOP * took_s, self.limits.flush_min_s), self.limits.flush_max_s)
 
     async def _look_at_all(self) -> None:
         """Once a second: rights, stuck clients, heartbeats, and what clients missed that read again."""

@@ -215,7 +215,9 @@ class StateBook:
         if attributes == entity.attributes and state == entity.state:
             return False
         self._touch(entity)
-        entity.before, entity.attributes, entity.shown_seq = before, attributes, entity.touched_seq
+        entity.before = before
+        if attributes != entity.attributes:
+            entity.attributes, entity.shown_seq = attributes, entity.touched_seq
         if state != entity.state:
             entity.state, entity.changed_seq = state, entity.touched_seq
             entity.changed_ms = entity.updated_ms = now_ms

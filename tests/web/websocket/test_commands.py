@@ -192,7 +192,7 @@ async def test_a_renamed_device_shows_its_new_name(live: Live) -> None:
 
     await request(live.hub.device, PatchDevice("meter", {"name": "New"}))
 
-    assert (await talk.event())["a"]["sensor.meter_power"]["a"]["friendly_name"] == "New Power"
+    assert (await talk.event())["c"]["sensor.meter_power"]["+"]["a"]["friendly_name"] == "New Power"
 
 
 async def test_a_device_that_is_offline_is_unavailable_until_a_newer_value(live: Live) -> None:
@@ -207,7 +207,7 @@ async def test_a_device_that_is_offline_is_unavailable_until_a_newer_value(live:
     await live.store((power, 6.0), ts_ms=live.hub.clock.now_ms() + 5)
     back = await talk.event()
 
-    assert gone["a"]["sensor.meter_power"]["s"] == "unavailable" if "a" in gone else True
+    assert gone["c"]["sensor.meter_power"]["+"]["s"] == "unavailable"
     assert back["c"]["sensor.meter_power"]["+"]["s"] == "6"
 
 
@@ -218,7 +218,7 @@ async def test_a_retained_value_without_time_is_stale(live: Live) -> None:
     await talk.event()
 
     tell(live.hub.device, ShowStale(power, 7.0))
-    shown = (await talk.event())["a"]["sensor.meter_power"]
+    shown = (await talk.event())["c"]["sensor.meter_power"]["+"]
 
     assert (shown["s"], shown["a"]["quality"]) == ("7", "stale")
 
