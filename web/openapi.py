@@ -101,5 +101,6 @@ def _parameter(param: Param) -> dict[str, Any]:
 
 
 def _operation_id(route: Route) -> str:
-    words = re.sub(r"[^a-z0-9]+", "_", route.path.removeprefix("/api/v1").lower()).strip("_")
-    return f"{route.method.lower()}_{words or 'root'}"
+    short = route.path.removeprefix("/api/v1/")
+    words = re.sub(r"[^a-z0-9]+", "_", short.lower()).strip("_")
+    return "_".join(filter(None, [route.method.lower(), "outside" if short == route.path else "", words]))

@@ -6,6 +6,7 @@ unpacked within limits. The intake is looked up at each request: after a reload 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 
 from aiohttp import web
@@ -17,7 +18,9 @@ from web.body import open_body
 from web.hub import PRINCIPAL, hub_of
 from web.middleware.gate import FORM_BODY
 from web.routes import Access, Answer, Handler, Route, mark
+from web.schemas import path_id
 
+_PATH_NAME = re.compile(r"\{(\w+)")
 INGEST_BODY_BYTES = 16 << 20
 INGEST_UNPACKED_BYTES = 64 << 20
 _ANSWERS = {
@@ -53,6 +56,9 @@ def _route(endpoint: Endpoint) -> Route:
         access,
         endpoint.summary or "Push readings",
         "ingest",
+        params=tuple(
+            path_id(name, "as the format's clients write it") for name in _PATH_NAME.findall(endpoint.path)
+        ),
         answers=_ANSWERS,
     )
 

@@ -212,6 +212,15 @@ COMPONENTS: dict[str, JsonSchema] = {
     "AuditLine": _object(
         id=_INT, ts=_MS, user_id=_maybe(_TEXT), action=_TEXT, object=_TEXT, detail=_ANY_OBJECT, address=_TEXT
     ),
+    "Site": _object(
+        id=_TEXT,
+        name=_TEXT,
+        time_zone=_TEXT,
+        currency=_TEXT,
+        country=_maybe(_TEXT),
+        location=_maybe(array(_NUMBER)),
+    ),
+    "Area": _object(id=_TEXT, name=_TEXT, parent=_maybe(_TEXT), kind=_TEXT),
     "Series": _SERIES,
     "Device": _object(
         id=_TEXT,

@@ -12,8 +12,10 @@ from hub.actors.device import DeviceView, LatestRow
 from hub.actors.registry import InboxItem
 from hub.app import EntryView
 from hub.config.secret import DOTS, Secret
+from hub.config.settings import SiteConfig
 from hub.model.series import Series, SeriesInfo
 from hub.storage.quarantine import Quarantined
+from hub.storage.sites import SITE_ID
 from hub.storage.users import AuditRow, TokenRow, UserRow
 
 T = TypeVar("T")
@@ -47,6 +49,18 @@ def series_json(series: Series) -> dict[str, Any]:
         "unit": series.unit,
         "kind": series.behaviour,
         "direction": series.direction,
+    }
+
+
+def site_json(site: SiteConfig) -> dict[str, Any]:
+    """The site; ``location`` is latitude and longitude in degrees."""
+    return {
+        "id": SITE_ID,
+        "name": site.name,
+        "time_zone": site.time_zone,
+        "currency": site.currency,
+        "country": site.country,
+        "location": site.location,
     }
 
 

@@ -161,9 +161,8 @@ async def test_the_decision_is_made_before_the_body_is_read(house: House) -> Non
 async def test_odd_spellings_of_paths_are_refused(house: House, path: str) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", house.server.port)
     token = house.tokens["admin"]
-    writer.write(
-        f"GET {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\r\n".encode()
-    )
+    head = f"Host: localhost\r\nAuthorization: Bearer {token}\r\nConnection: close"
+    writer.write(f"GET {path} HTTP/1.1\r\n{head}\r\n\r\n".encode())
     raw = await asyncio.wait_for(reader.read(), 5)
     writer.close()
 
@@ -336,3 +335,29 @@ async def test_stopping_ends_quickly_while_a_client_holds_a_connection(house: Ho
 
     with pytest.raises(OSError):
         await asyncio.open_connection("127.0.0.1", house.server.port)
+
+
+async def test_a_connection_that_says_nothing_whole_is_closed(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("web.connections.HEAD_DEADLINE_S", 0.1)
+    reader, writer = await asyncio.open_connection("127.0.0.1", house.server.port)
+    writer.write(b"GET /healthz HTTP/1.1\r\nHost: loc")
+    rest = await asyncio.wait_for(reader.read(), 5)
+    writer.close()
+
+    assert rest == b""
+
+
+async def test_one_connection_too_many_is_closed_and_the_others_are_served(house: House) -> None:
+    assert house.hub.config.http.limits == {"read_deadline_s": 1, "connections": 20}
+    crowd = [await asyncio.open_connection("127.0.0.1", house.server.port) for _ in range(20)]
+    reader, writer = await asyncio.open_connection("127.0.0.1", house.server.port)
+    refused = await asyncio.wait_for(reader.read(), 5)
+    crowd[0][1].write(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    served = await asyncio.wait_for(crowd[0][0].readline(), 5)
+    for _, one in [*crowd, (reader, writer)]:
+        one.close()
+
+    assert refused == b""
+    assert b" 200 " in served

@@ -208,3 +208,12 @@ async def test_a_backup_is_made_and_listed(house: House) -> None:
     assert made.status == 201
     assert [one["id"] for one in listed.json["items"]] == [made.json["id"]]
     assert (await house.get("/api/v1/backups", by="manager")).status == 403
+
+
+async def test_sites_and_areas_are_listed(house: House) -> None:
+    await house.post("/api/v1/devices", json={"name": "Boiler", "area": "cellar"})
+    (site,) = (await house.get("/api/v1/sites")).json["items"]
+    areas = (await house.get("/api/v1/areas")).json["items"]
+
+    assert (site["id"], site["name"], site["time_zone"]) == ("home", "Home", "Europe/Paris")
+    assert areas == [{"id": "cellar", "name": "cellar", "parent": None, "kind": ""}]

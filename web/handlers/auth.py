@@ -22,6 +22,10 @@ SIGN_IN = {
     "username": Text("name of the user", required=True, max_chars=200),
     "password": Text("the password", required=True, max_chars=4096, secret=True),
 }
+LOG_IN = {
+    **SIGN_IN,
+    "totp": Text("code of the second factor, for users who have one", max_chars=20, nullable=True),
+}
 SET_UP = {"token": Text("from the one-time setup link", required=True, max_chars=200, secret=True), **SIGN_IN}
 _SIGNED_IN = {
     200: Answer(
@@ -32,11 +36,11 @@ _SIGNED_IN = {
 }
 
 
-@routes.post("/api/v1/auth/login", public=True, audited=False, body=SIGN_IN, answers=_SIGNED_IN)
+@routes.post("/api/v1/auth/login", public=True, audited=False, body=LOG_IN, answers=_SIGNED_IN)
 async def login(request: web.Request) -> web.Response:
     """Sign in with name and password."""
     _refuse_other_sites(request)
-    sent = await json_body(request, SIGN_IN)
+    sent = await json_body(request, LOG_IN)
     signed_in = await ask(hub_of(request).auth, Login(sent["username"], sent["password"], origin_of(request)))
     response = json_response({"access_token": signed_in.access_token, "expires_in": signed_in.expires_in_s})
     set_refresh_cookie(request, response, signed_in, hub_of(request).clock.now_ms())

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 from aiohttp import web
 
 from hub.actors.device import (
@@ -18,7 +21,7 @@ from hub.actors.device import (
     RemoveDevice,
 )
 from hub.errors import Refused
-from hub.model.device import DeviceInfo
+from hub.model.device import Device, DeviceInfo
 from hub.model.names import device_id
 from hub.model.series import Role
 from hub.runtime.actor import request as ask
@@ -27,7 +30,15 @@ from web.hub import hub_of
 from web.params import names_of, page
 from web.routes import Answer, Routes
 from web.schemas import PAGE, Param, Text, page_of, path_id, ref
-from web.serialize import device_json, inbox_json, json_response, no_content, page_response, series_json
+from web.serialize import (
+    device_json,
+    inbox_json,
+    json_response,
+    no_content,
+    page_response,
+    series_json,
+    site_json,
+)
 
 routes = Routes("things")
 
@@ -167,6 +178,40 @@ async def remove_device(request: web.Request) -> web.Response:
     """Forget a device and its series."""
     await ask(hub_of(request).device, RemoveDevice(request.match_info["device"]))
     return no_content()
+
+
+@routes.get("/api/v1/sites", permission="read", answers={200: Answer("sites", page_of("Site"))})
+async def list_sites(request: web.Request) -> web.Response:
+    """The site of this hub, as the configuration says it."""
+    return page_response([hub_of(request).config.site], site_json)
+
+
+@routes.get("/api/v1/areas", permission="read", params=PAGE, answers={200: Answer("areas", page_of("Area"))})
+async def list_areas(request: web.Request) -> web.Response:
+    """Areas: those of the configuration, and those that devices are in."""
+    hub = hub_of(request)
+    areas = known_areas(hub.config.kept.get("areas") or (), hub.registry.devices.values())
+    shown, cursor = page(request, areas, lambda area: area["id"])
+    return page_response(shown, dict, cursor)
+
+
+def known_areas(configured: Iterable[Any], devices: Iterable[Device]) -> list[dict[str, Any]]:
+    """Configured areas win; a device may name one that is configured nowhere."""
+    found = {device.area: {"id": device.area} for device in devices if device.area}
+    for area in configured:
+        described = {"id": area} if isinstance(area, str) else dict(area)
+        area_id = str(described.get("id") or described.get("name") or "")
+        if area_id:
+            found[area_id] = {**described, "id": area_id}
+    return [
+        {
+            "id": area["id"],
+            "name": str(area.get("name") or area["id"]),
+            "parent": area.get("parent"),
+            "kind": str(area.get("kind") or ""),
+        }
+        for area in found.values()
+    ]
 
 
 @routes.get(
