@@ -13,6 +13,9 @@ from hub.errors import Bug
 
 STORED, DUPLICATE, CONFLICT = 0, 1, 2
 QUARANTINE_LIMIT = 100_000
+CONFLICT_LIMIT = 1_000_000
+"""The oldest rows beyond these limits are dropped: a broken clock must not fill the disk."""
+
 QUARANTINE_PAYLOAD_BYTES = 4096
 
 

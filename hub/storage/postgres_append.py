@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hub.storage.batches import (
+    CONFLICT_LIMIT,
     QUARANTINE_LIMIT,
     QUARANTINE_PAYLOAD_BYTES,
     AppendRows,
@@ -35,10 +36,14 @@ _INSERT = (
     " SELECT * FROM unnest($1::int[], $2::bigint[], $3::float8[], $4::int2[])"
     " ON CONFLICT DO NOTHING RETURNING series, ts_ms"
 )
+# looks first, for ON CONFLICT alone would use up a row number each time the same conflict comes
 _INSERT_CONFLICT = (
-    "INSERT INTO conflicts (series, ts_ms, kept, other, source, arrival_ms) VALUES ($1, $2, $3, $4, $5, $6)"
+    "INSERT INTO conflicts (series, ts_ms, kept, other, source, arrival_ms)"
+    " SELECT $1::int, $2::bigint, $3::float8, $4::float8, $5::text, $6::bigint WHERE NOT EXISTS"
+    " (SELECT 1 FROM conflicts WHERE series = $1::int AND ts_ms = $2::bigint AND other = $4::float8)"
     " ON CONFLICT DO NOTHING"
 )
+_TRIM_CONFLICTS = "DELETE FROM conflicts WHERE id <= (SELECT max(id) FROM conflicts) - $1::bigint"
 _INSERT_QUARANTINE = (
     "INSERT INTO quarantine (source, arrival_ms, series, ts_ms, value, code, text, field, payload)"
     " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
@@ -152,6 +157,7 @@ def _records(rows: AppendRows, which: NDArray[np.intp]) -> list[tuple[int, int, 
 async def _write_conflicts(raw: asyncpg.Connection, conflicts: Sequence[ConflictRow]) -> None:
     if conflicts:
         await raw.executemany(_INSERT_CONFLICT, conflicts)
+        await raw.execute(_TRIM_CONFLICTS, CONFLICT_LIMIT)
 
 
 async def _mark_dirty(raw: asyncpg.Connection, marks: Sequence[Mark], now_ms: int) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hub.storage.batches import (
+    CONFLICT_LIMIT,
     QUARANTINE_LIMIT,
     QUARANTINE_PAYLOAD_BYTES,
     AppendRows,
@@ -22,15 +23,17 @@ from hub.storage.batches import (
 
 INSERT_READING = "INSERT INTO readings (series, ts_ms, value, flags) VALUES (?, ?, ?, ?)"
 _VALUE_OF_KEY = "SELECT value FROM readings WHERE series = ? AND ts_ms = ?"
+# looks first, for ON CONFLICT would use up a row number each time the same conflict comes
 _INSERT_CONFLICT = (
-    "INSERT INTO conflicts (series, ts_ms, kept, other, source, arrival_ms) VALUES (?, ?, ?, ?, ?, ?)"
-    " ON CONFLICT DO NOTHING"
+    "INSERT INTO conflicts (series, ts_ms, kept, other, source, arrival_ms) SELECT ?1, ?2, ?3, ?4, ?5, ?6"
+    " WHERE NOT EXISTS (SELECT 1 FROM conflicts WHERE series = ?1 AND ts_ms = ?2 AND other = ?4)"
 )
 _INSERT_QUARANTINE = (
     "INSERT INTO quarantine (source, arrival_ms, series, ts_ms, value, code, text, field, payload)"
     " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _TRIM_QUARANTINE = "DELETE FROM quarantine WHERE id <= (SELECT max(id) FROM quarantine) - ?"
+_TRIM_CONFLICTS = "DELETE FROM conflicts WHERE id <= (SELECT max(id) FROM conflicts) - ?"
 _MARK_DIRTY = (
     "INSERT INTO dirty_ranges (series, start_ms, end_ms, cause, created_ms) VALUES (?, ?, ?, ?, ?)"
     " ON CONFLICT (series, start_ms, end_ms, cause)"
@@ -113,6 +116,7 @@ def write_conflicts(raw: sqlite3.Connection, conflicts: Sequence[ConflictRow]) -
     """Keep conflicts; one that is known already stays one row."""
     if conflicts:
         raw.executemany(_INSERT_CONFLICT, conflicts)
+        raw.execute(_TRIM_CONFLICTS, (CONFLICT_LIMIT,))
 
 
 def mark_dirty(raw: sqlite3.Connection, marks: Sequence[Mark], now_ms: int) -> None:

@@ -121,6 +121,7 @@ class SqliteBackend:
         if not born.exists():
             await self.with_writer(lambda raw: _run(raw, "PRAGMA wal_checkpoint(TRUNCATE)"))
             born.touch()
+            await self._in_writer(lambda: _sync_directory(self.path.parent))
 
     async def tidy(self) -> None:
         """Move the write-ahead log into the file while nobody waits."""
@@ -408,6 +409,15 @@ def _copy(raw: sqlite3.Connection, target: Path) -> None:
         _run(copy, "PRAGMA journal_mode=DELETE")  # one file, no log beside it
     finally:
         copy.close()
+
+
+def _sync_directory(directory: Path) -> None:
+    """The name of a new file is on disk only when its directory is."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

