@@ -66,14 +66,18 @@ class MqttSource:
             CannotConnect: the broker cannot be reached at the start, or stays away for long.
             InvalidAuth: the broker refuses the credentials.
         """
-        self._intake = intake
-        self._inflow = Inflow(intake, self._decode, self._found.is_control)
+        self.attach(intake)
         worker = asyncio.create_task(self._inflow.work(), name=f"mqtt-inflow {intake.entry_id}")
         try:
             await self._keep_connected(worker)
         finally:
             worker.cancel()
             await asyncio.wait([worker])
+
+    def attach(self, intake: Intake) -> None:
+        """Work for this intake from now on."""
+        self._intake = intake
+        self._inflow = Inflow(intake, self.decode, self._found.is_control)
 
     async def _keep_connected(self, worker: asyncio.Task[None]) -> None:
         loop = asyncio.get_running_loop()
@@ -126,7 +130,12 @@ class MqttSource:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _decode(self, records: list[Record], at: int, batch: ReadingBatch) -> int:
+    async def decode(self, records: list[Record], at: int, batch: ReadingBatch) -> int:
+        """Read records from position ``at`` on into the batch, refusals into the intake.
+
+        Returns:
+            The position after the last record that was read: a batch does not grow without bound.
+        """
         intake, message, routes = self._intake, self._message, self._routes
         if intake.registry_version != self._registry_version:
             await self._refresh()
