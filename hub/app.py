@@ -72,7 +72,6 @@ class HubOptions:
     host: str | None = None
     port: int | None = None
     safe_mode: bool = False
-    role: str = "all"
 
 
 @dataclass(slots=True)
@@ -458,6 +457,10 @@ class Hub:
         for actor in self.supervisor.health():
             ok = actor.state in ("running", "starting")
             parts[actor.name] = {"ok": ok, "code": "" if ok else "WL-RUN-004", "detail": actor.last_error}
+        for entry_id, entry in self._entries.items():
+            if entry.status.state in ("retrying", "needs_user", "quarantined"):
+                status = entry.status
+                parts[f"entry:{entry_id}"] = {"ok": False, "code": status.code, "detail": status.detail}
         for part, event in self._health.ill.items():
             parts[part] = {"ok": False, "code": event.code, "detail": event.detail}
         if self.clock.now_ms() < SANE_CLOCK_MS:

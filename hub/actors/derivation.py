@@ -25,8 +25,12 @@ from hub.storage import sealing, slots, tables
 from hub.storage.database import Database
 from hub.storage.readings import stat
 from hub.storage.rederive import Rederived, rederive
+from hub.storage.registry import load_setting, save_setting
 
 DAYS = "days"
+ZONE = "zone"
+_ZONE_SETTING = "derived.zone"
+_FOR_EVER_MS = 1 << 53
 ROWS_PER_JOB = 1_000
 DAYS_PER_JOB = 50
 SEALED_PER_TURN = 200
@@ -55,11 +59,43 @@ class DerivationStore:
         self._zone_version = zone_version()
         self._seal_after_ms = seal_after_ms
         self.dirty_days: dict[int, set[tuple[int, int]]] = {}
+        self._rezoned: set[int] = set()
         self.revision = 1
 
-    def dirty(self, number: int) -> Collection[tuple[int, int]]:
-        """Local days ``(start_ms, end_ms)`` of a series that are not summed yet."""
-        return self.dirty_days.get(number, ())
+    def dirty(self, number: int) -> Collection[tuple[int, int]] | None:
+        """Local days ``(start_ms, end_ms)`` of a series that are not summed yet; None where all are not."""
+        return None if number in self._rezoned else self.dirty_days.get(number, ())
+
+    async def follow_zone(self, numbers: Sequence[int]) -> None:
+        """Mark all days of all series where the zone, or its rules, are not those they were summed with."""
+        wanted = f"{self._zone} {self._zone_version}"
+        known = await self._database.read(lambda conn: load_setting(conn, _ZONE_SETTING))
+        if known == wanted:
+            return
+        now_ms = self._database.now_ms()
+
+        def job(conn: sa.Connection) -> None:
+            save_setting(conn, _ZONE_SETTING, wanted)
+            if known is not None and numbers:
+                marks = [_mark(number, 0, _FOR_EVER_MS, ZONE, now_ms) for number in numbers]
+                conn.execute(_MARK, marks)
+
+        await self._database.write(job, label="zone")
+
+    async def _sum_again(self, registry: Registry) -> None:
+        """Days of series that were summed by other borders: taken away, then marked one by one."""
+        for number in sorted(self._rezoned):
+            span = (await self.stored_spans([number])).get(number) if registry.by_no(number) else None
+            days = self._new_days([(number, span.start_ms, span.end_ms)]) if span else []
+
+            def job(conn: sa.Connection, number: int = number, days: Any = days) -> None:
+                slots.delete_rows(conn, number, slots.DAY, 0, _FOR_EVER_MS)
+                _mark_days(conn, days, self._database.now_ms())
+                _delete_mark(conn, number, 0, _FOR_EVER_MS, ZONE)
+
+            await self._database.write(job, label="zone")
+            self._note_days(days)
+            self._rezoned.discard(number)
 
     async def load_marks(self) -> list[tuple[int, int, int]]:
         """Marked ranges ``(series, start_ms, end_ms)`` to derive; the book and the dirty days are filled."""
@@ -71,7 +107,9 @@ class DerivationStore:
         )
         ranges = []
         for number, start_ms, end_ms, cause in rows:
-            if cause == DAYS:
+            if cause == ZONE:
+                self._rezoned.add(number)
+            elif cause == DAYS:
                 self.dirty_days.setdefault(number, set()).add((start_ms, end_ms))
             else:
                 ranges.append((number, start_ms, end_ms))
@@ -149,6 +187,8 @@ class DerivationStore:
 
     async def derive_days(self, registry: Registry) -> None:
         """Sum up the days that are over; the running day is summed when it is asked for."""
+        if self._rezoned:
+            await self._sum_again(registry)
         now_ms = self._database.now_ms()
         due = [
             (number, start_ms, end_ms)
@@ -254,6 +294,10 @@ def _spans(rows: slots.MetricRows) -> list[tuple[int, int, int]]:
 def _sum_day(conn: sa.Connection, number: int, start_ms: int, end_ms: int) -> SlotColumns:
     columns = slots.read(conn, [number], slots.SLOT, start_ms, end_ms)[number]
     return day_rows(columns, np.array([start_ms]), np.array([end_ms]))
+
+
+def _mark(number: int, start_ms: int, end_ms: int, cause: str, now_ms: int) -> dict[str, Any]:
+    return {"series": number, "start_ms": start_ms, "end_ms": end_ms, "cause": cause, "created_ms": now_ms}
 
 
 def _mark_days(conn: sa.Connection, days: Sequence[tuple[int, int, int]], now_ms: int) -> None:

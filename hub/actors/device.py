@@ -585,6 +585,7 @@ def _merged(before: Device | None, info: DeviceInfo, entry_id: str, now_ms: int)
         )
     return replace(
         before,
+        name=info.name if info.name and before.name == before.id else before.name,
         integration=before.integration or entry_id,
         kind=info.kind or before.kind,
         maker=info.maker or before.maker,

@@ -86,8 +86,8 @@ class _Wanted:
 class DayBook(Protocol):
     """Which local days of a series are not summed yet."""
 
-    def dirty(self, number: int) -> Collection[tuple[int, int]]:
-        """``(start_ms, end_ms)`` of the days."""
+    def dirty(self, number: int) -> Collection[tuple[int, int]] | None:
+        """``(start_ms, end_ms)`` of the days; None where no day row of the series can be used."""
 
 
 class HistoryReader:
@@ -301,8 +301,10 @@ def _amounts_of_many(wanted: _Wanted, found: dict[int, SlotColumns]) -> dict[int
 # --- days
 
 
-def _loose_days(days: Buckets, cut: Sequence[int], dirty: Collection[tuple[int, int]]) -> list[int]:
+def _loose_days(days: Buckets, cut: Sequence[int], dirty: Collection[tuple[int, int]] | None) -> list[int]:
     """Positions of days whose row must not be used: cut by the range, or not summed yet."""
+    if dirty is None:
+        return list(range(len(days)))
     loose = set(cut)
     if dirty:
         starts = {start_ms for start_ms, _ in dirty}

@@ -12,7 +12,7 @@ from hub.actors.registry import Registry
 from hub.errors import RetryLater
 from hub.model.device import DeviceInfo
 from hub.model.reading import ReadingBatch, SeriesHandle, Stored
-from hub.model.series import SeriesInfo
+from hub.model.series import Role, SeriesInfo
 from hub.model.units import conversion
 from hub.plugins.api import BrokerAddress, Rejection
 from hub.runtime.actor import Ref, request
@@ -146,5 +146,7 @@ class HubIntake:
             model=device.model or registered.model,
             maker=device.maker or registered.maker,
             serial=device.serial or registered.serial,
+            role=device.role if device.role and registered.role is Role.NONE else registered.role,
+            name=device.name if device.name and registered.name == registered.id else registered.name,
         )
         return numbers if said == registered else None

@@ -155,6 +155,7 @@ class ProcessingActor(AsyncActor):
 
     async def setup(self) -> None:
         """Take up every range that was marked when the hub stopped."""
+        await self._store.follow_zone([one.no for one in self._registry.all_series()])
         for number, start_ms, end_ms in await self._store.load_marks():
             if self._registry.by_no(number) is not None:
                 self._soil(number, start_ms, end_ms)

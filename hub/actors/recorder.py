@@ -247,6 +247,7 @@ class RecorderActor(AsyncActor):
             np.repeat(np.array([batch.arrival_ms for batch in batches], np.int64), counts),
             np.repeat(np.array([batch.imported for batch in batches], np.bool_), counts),
             self._limits,
+            self._registry.deltas,
         )
 
     async def _append(self, rows: AppendRows) -> AppendOutcome:
@@ -290,7 +291,8 @@ class RecorderActor(AsyncActor):
                 name = self._registry.name_of(one.batch.series[position])
                 if row in refused:
                     why = refused[row]
-                    rejections.append(Rejection(item, why.code, why.text, name, why.quarantined))
+                    field = "ts" if why.code in _TIME_CODES else name
+                    rejections.append(Rejection(item, why.code, why.text, field, why.quarantined))
                 elif by_row[row] == 2:
                     rejections.append(Rejection(item, "WL-ING-043", _CONFLICT, name))
                 else:
@@ -385,6 +387,7 @@ class RecorderActor(AsyncActor):
         )
 
 
+_TIME_CODES = frozenset({"WL-ING-033", "WL-ING-034", "WL-ING-035", "WL-ING-044"})
 _CONFLICT = "another value is stored for this time; the first one wins and this one is kept as a conflict"
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from hub.errors import NotFound
 from hub.model.device import Device, DeviceInfo
 from hub.model.names import entity_id
-from hub.model.series import Series, SeriesInfo
+from hub.model.series import Behaviour, Series, SeriesInfo
 
 
 @dataclass(slots=True)
@@ -38,6 +38,7 @@ class Registry:
     _by_key: dict[tuple[str, str], Series] = field(default_factory=dict)
     _by_entity: dict[str, Series] = field(default_factory=dict)
     _of_device: dict[str, list[int]] = field(default_factory=dict)
+    deltas: set[int] = field(default_factory=set)
     count: int = 0
 
     def load(self, devices: Iterable[Device], series: Iterable[Series]) -> None:
@@ -51,6 +52,8 @@ class Registry:
         if series.no not in self._series:
             self._of_device.setdefault(series.device_id, []).append(series.no)
         self._series[series.no] = series
+        if series.behaviour is Behaviour.DELTA:
+            self.deltas.add(series.no)
         self._by_key[series.device_id, series.key] = series
         self._by_entity[entity_id(series.device_id, series.key)] = series
         self.count = max(self.count, series.no + 1)

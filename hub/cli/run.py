@@ -13,6 +13,7 @@ import click
 from hub.app import Hub, HubOptions
 from hub.cli.logs import LogFormat, set_up_logging
 from hub.cli.options import common
+from hub.errors import AskUser
 
 LOGGER = logging.getLogger("wattline")
 
@@ -36,7 +37,14 @@ def run(
 ) -> None:
     """Start the hub and serve it until SIGTERM or Ctrl-C. SIGHUP reloads the configuration."""
     set_up_logging("json" if as_json else log_format)
-    options = HubOptions(config_dir, data_dir, host, port, safe_mode, role)
+    if role == "ingest":
+        raise AskUser(
+            "WL-CLI-010",
+            "ingest-only hubs are not part of this version",
+            where="--role",
+            hint="run one hub with --role all; it takes far more than a building sends",
+        )
+    options = HubOptions(config_dir, data_dir, host, port, safe_mode)
     run_loop(serve(options))
 
 

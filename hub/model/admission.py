@@ -7,6 +7,7 @@ ahead of the store (a commit that failed), never behind it; ahead costs a look-u
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -79,12 +80,14 @@ def admit(
     arrival_ms: NDArray[np.int64],
     imported: NDArray[np.bool_],
     limits: TimeLimits,
+    deltas: Collection[int] = (),
 ) -> Admitted:
     """Check, stamp and sort out one commit's columns, and move the frontier.
 
     Rows without a time get their arrival, made unique: at least 1 ms after the newest of their series.
     Order is kept. Refused are values that are not finite or larger than 1e15 (``WL-ING-040``, ``-041``), and
     into quarantine go times before 2000 (``WL-ING-033``), too far behind (``-034``) or ahead (``-035``).
+    Series in ``deltas`` need a time (``-044``): an amount that is sent twice would otherwise count twice.
     """
     refused: list[Refusal] = []
     with np.errstate(invalid="ignore"):
@@ -92,6 +95,8 @@ def admit(
     if not good.all():
         refused += [_value_refusal(int(row), float(values[row])) for row in np.flatnonzero(~good)]
     timed = ts_ms != NO_TIME
+    if deltas and not timed.all():
+        good = _check_deltas(good, timed, series, deltas, refused)
     good = _check_times(good, timed, ts_ms, arrival_ms, imported, limits, refused)
     if refused:
         row = np.flatnonzero(good)
@@ -134,6 +139,20 @@ def _check_times(
             refused += [Refusal(int(row), code, text, True) for row in np.flatnonzero(mask & good)]
             good = good & ~mask
     return good
+
+
+def _check_deltas(
+    good: NDArray[np.bool_],
+    timed: NDArray[np.bool_],
+    series: NDArray[np.int32],
+    deltas: Collection[int],
+    refused: list[Refusal],
+) -> NDArray[np.bool_]:
+    """``good`` without amounts that carry no time; appends a refusal for each."""
+    loose = good & ~timed & np.isin(series, list(deltas))
+    text = "an amount (kind delta) needs the time it was measured at, or a repeat would count twice"
+    refused += [Refusal(int(row), "WL-ING-044", text, False) for row in np.flatnonzero(loose)]
+    return good & ~loose
 
 
 def _value_refusal(row: int, value: float) -> Refusal:

@@ -159,3 +159,41 @@ async def test_a_late_reading_changes_its_slot_after_the_day_was_sealed(tmp_path
         assert (await derived(house, register)).same_as(await rebuilt(house, register))
         state = await request(house.ref("processing"), GetDerivationState())
         assert state.dirty_series == 0
+
+
+async def test_another_time_zone_sums_the_days_by_its_own_midnights(tmp_path: Path) -> None:
+    first_ms = NOW_MS - 4 * DAY_MS
+    async with running_house(tmp_path) as house:
+        (register,) = await house.declare("meter", "energy_import")
+        await house.store([(register, first_ms + at * 60_000, float(at)) for at in range(5000)])
+        await house.work()
+    async with running_house(tmp_path, zone="Asia/Kathmandu") as house:
+        ask = GetHistory(("meter.energy_import",), first_ms - DAY_MS, NOW_MS, "1d")
+        before_work = await request(house.ref("processing"), ask)
+        await house.work()
+        history = await request(house.ref("processing"), ask)
+        assert all(label.endswith("T00:00:00+05:45") for label in history.labels)
+        energy = history.series["meter.energy_import"]["energy"]
+        np.testing.assert_array_equal(before_work.series["meter.energy_import"]["energy"], energy)
+        assert np.nansum(np.asarray(energy, np.float64)) == pytest.approx(4999.0, abs=1e-9)
+        whole_days = [value for value in np.asarray(energy, np.float64).tolist() if value == 1440.0]
+        assert len(whole_days) >= 2
+
+
+async def test_after_work_no_marks_are_left_but_those_of_open_slots(tmp_path: Path) -> None:
+    async with running_house(tmp_path) as house:
+        power, register = await house.declare("meter", "power", "energy_import")
+        first_ms = NOW_MS - 6 * HOUR_MS
+        for at in range(0, 700, 50):
+            await house.store(
+                [
+                    (number, first_ms + (at + k) * 30_000, 5.0 + at + k)
+                    for k in range(50)
+                    for number in (power, register)
+                ]
+            )
+            await house.work()
+        await house.work()
+        state = await request(house.ref("processing"), GetDerivationState())
+        assert (state.dirty_series, state.live_series) == (0, 2)
+        assert state.marks == 2

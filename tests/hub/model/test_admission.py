@@ -42,6 +42,23 @@ def test_unbelievable_times_are_quarantined_with_their_reason() -> None:
     assert taken.ts_ms.tolist() == [NOW]
 
 
+def test_an_amount_without_a_time_is_refused() -> None:
+    frontier = Frontier()
+    frontier.cover(2)
+    taken = admit(
+        frontier,
+        np.array([0, 1, 1], np.int32),
+        np.array([NO_TIME, NO_TIME, NOW], np.int64),
+        np.array([1.0, 2.0, 3.0]),
+        np.full(3, NOW, np.int64),
+        np.zeros(3, np.bool_),
+        LIMITS,
+        {1},
+    )
+    assert taken.row.tolist() == [0, 2]
+    assert [(one.row, one.code) for one in taken.refused] == [(1, "WL-ING-044")]
+
+
 def test_an_import_may_reach_back_for_years() -> None:
     old = NOW - 3000 * 86_400_000
     assert take(Frontier(), [(0, old, 1.0)], imported=True).ts_ms.tolist() == [old]
