@@ -100,9 +100,8 @@ def admit(
     good = _check_times(good, timed, ts_ms, arrival_ms, imported, limits, refused)
     if refused:
         row = np.flatnonzero(good)
-        series, ts_ms, values, arrival_ms, timed = (
-            c[row] for c in (series, ts_ms, values, arrival_ms, timed)
-        )
+        series, ts_ms, values = series[row], ts_ms[row], values[row]
+        arrival_ms, timed = arrival_ms[row], timed[row]
     else:
         row = np.arange(len(series))
     if not timed.all():
