@@ -58,8 +58,8 @@ async def websocket(request: web.Request) -> web.StreamResponse:
 
 
 def _refuse_crowd(fanout: Fanout) -> None:
-    strangers = len(fanout.sockets) - len(fanout.clients)
-    crowded = len(fanout.sockets) >= fanout.limits.connections or strangers >= fanout.limits.strangers
+    strangers = len(fanout.connections) - len(fanout.clients)
+    crowded = len(fanout.connections) >= fanout.limits.connections or strangers >= fanout.limits.strangers
     if crowded or fanout.closing:
         raise RetryLater("WL-API-503", "there are too many connections, or the hub stops", retry_after_s=5)
 
@@ -69,7 +69,7 @@ async def _start(app: web.Application) -> None:
 
 
 async def _close_all(app: web.Application) -> None:
-    await app[FANOUT].close_all()
+    app[FANOUT].close_all()
 
 
 async def _stop(app: web.Application) -> None:

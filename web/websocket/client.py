@@ -10,17 +10,19 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from web.websocket.channels import Channel
 from web.websocket.frames import ping_frame
 from web.websocket.limits import Limits
 
 if TYPE_CHECKING:
-    from aiohttp import web
-
     from hub.model.access import Principal
+
+HangUp: TypeAlias = Callable[[int, str], None]
+"""Ends a connection with a close code and a reason."""
 
 MARK_EVERY_S = 0.2
 MARK_EVERY_BYTES = 16 * 1024
@@ -41,10 +43,10 @@ class Subscription:
 class Client:
     """A signed-in connection."""
 
-    ws: web.WebSocketResponse
     transport: asyncio.Transport
     principal: Principal
     limits: Limits
+    hang_up: HangUp
     coalesce: bool = False
     subscriptions: dict[int, Subscription] = field(default_factory=dict)
     behind: bool = False

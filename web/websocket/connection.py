@@ -15,13 +15,14 @@ from hub.errors import RetryLater, Unauthenticated
 from hub.model.access import Principal
 from web.websocket.client import Client
 from web.websocket.commands import COMMANDS, HA_VERSION, CommandError
-from web.websocket.fanout import CLOSE_LIMIT_S, TRY_LATER, Fanout
+from web.websocket.fanout import TRY_LATER, Fanout
 
 LOGGER = logging.getLogger(__name__)
 
 POLICY, UNSUPPORTED, INVALID_TEXT = 1008, 1003, 1007
 MAX_BATCH = 100
 LARGEST_ID = 2**53
+CLOSE_LIMIT_S = 5.0
 _PERMISSION = "read"
 
 
@@ -43,34 +44,66 @@ class Connection:
         self._ws = web.WebSocketResponse(
             max_msg_size=fanout.limits.message_bytes, autoping=False, compress=False, timeout=CLOSE_LIMIT_S
         )
+        self._task: asyncio.Task[Any]
+        self._ending: Closing | None = None
         self._last_id = 0
         self._credit = fanout.limits.command_burst
         self._credited_s = fanout.clock.monotonic_s()
 
     async def serve(self, request: web.Request) -> web.WebSocketResponse:
         """Upgrade the request and stay until one side closes."""
-        ws, fanout = self._ws, self.fanout
-        await ws.prepare(request)
-        transport = request.transport
-        if transport is None:
-            return ws
+        await self._ws.prepare(request)
+        transport, task = request.transport, asyncio.current_task()
+        if transport is None or task is None:
+            return self._ws
+        self._task = task
         _shrink_send_buffer(transport, self._limits.kernel_buffer_bytes)
-        fanout.sockets.add(ws)
+        self.fanout.connections[self] = self.hang_up
         try:
-            principal = await self._sign_in()
-            self.client = Client(ws, transport, principal, self._limits)
-            fanout.join(self.client)
+            await self._live(transport)
+        finally:
+            self.fanout.connections.pop(self, None)
+            if transport.get_write_buffer_size():
+                # what a client does not take would keep the closed transport open for ever
+                asyncio.get_running_loop().call_later(CLOSE_LIMIT_S, transport.abort)
+        return self._ws
+
+    def hang_up(self, code: int, reason: str) -> None:
+        """End the connection from outside, whatever it waits for."""
+        if self._ending is None:
+            self._ending = Closing(code, reason)
+            self._task.cancel()
+
+    async def _live(self, transport: asyncio.Transport) -> None:
+        try:
+            await self._sign_in_and_converse(transport)
+        except Closing as closing:
+            await self._close(closing)
+        except ClientConnectionResetError:
+            return  # the client went while something was on its way to it
+        except asyncio.CancelledError:
+            if self._ending is None or self._task.uncancel():
+                raise  # not by hang_up: the server ends
+            await self._close(self._ending)
+
+    async def _sign_in_and_converse(self, transport: asyncio.Transport) -> None:
+        principal = await self._sign_in()
+        self.client = Client(transport, principal, self._limits, self.hang_up)
+        self.fanout.join(self.client)
+        try:
             await self._send({"type": "auth_ok", "ha_version": HA_VERSION})
             await self._converse()
-        except Closing as end:
-            await ws.close(code=end.code, message=str(end).encode(), drain=False)
-        except ClientConnectionResetError:
-            pass  # the client went while something was on its way to it
         finally:
-            fanout.sockets.discard(ws)
-            if hasattr(self, "client"):
-                fanout.leave(self.client)
-        return ws
+            self.client.closing = True
+            self.fanout.leave(self.client)
+
+    async def _close(self, closing: Closing) -> None:
+        """Say why, and wait a little for the answer."""
+        try:
+            async with asyncio.timeout(CLOSE_LIMIT_S):
+                await self._ws.close(code=closing.code, message=str(closing).encode(), drain=False)
+        except TimeoutError:
+            return  # the close frame waits behind what the client does not read
 
     # --- signing in
 

@@ -12,7 +12,6 @@ import logging
 from collections.abc import Callable
 
 import orjson
-from aiohttp import web
 
 from hub.actors.auth import GetAuthBook, RoleChanged, SessionEnded
 from hub.actors.auth_book import AuthBook
@@ -25,7 +24,7 @@ from hub.model.events import AvailabilityChanged, DeviceChanged, SeriesAdded, St
 from hub.runtime.actor import request
 from hub.runtime.jobs import BackgroundTasks, PeriodicTask
 from web.websocket.channels import Channel, LiveChannel
-from web.websocket.client import Client, Subscription
+from web.websocket.client import Client, HangUp, Subscription
 from web.websocket.limits import Limits
 from web.websocket.states import StateBook, newest_of
 
@@ -36,7 +35,6 @@ SHARE_OF_LOOP = 10
 SWEEP_EVERY_TICKS = 15
 LIVE_EVERY_S = 0.25
 LIVE_QUIET_S = 5.0
-CLOSE_LIMIT_S = 5.0
 
 
 class Fanout:
@@ -49,7 +47,7 @@ class Fanout:
         self.book = StateBook(hub.registry, hub.board)
         self.live = LiveChannel(("live",), self.book)
         self.accounts: AuthBook
-        self.sockets: set[web.WebSocketResponse] = set()
+        self.connections: dict[object, HangUp] = {}
         self.clients: dict[Client, None] = {}
         self.closing = False
         self.channels: dict[tuple[object, ...], Channel] = {}
@@ -86,12 +84,13 @@ class Fanout:
         self._tick.start()
         self._tasks.spawn(self._follow_live(), name="live")
 
-    async def close_all(self) -> None:
+    def close_all(self) -> None:
         """Say goodbye to every connection: the hub stops."""
         self.closing = True
         for client in self.clients:
             client.closing = True
-        await asyncio.gather(*(self._end(socket, GOING_AWAY, "the hub stops") for socket in [*self.sockets]))
+        for hang_up in [*self.connections.values()]:
+            hang_up(GOING_AWAY, "the hub stops")
 
     async def stop(self) -> None:
         """Follow the hub no more."""
@@ -159,20 +158,7 @@ class Fanout:
         """Close a connection; it gets nothing more but the close frame."""
         if not client.closing:
             client.closing = True
-            self._tasks.spawn(self._end(client.ws, code, reason, client.transport), name="close")
-
-    async def _end(
-        self, ws: web.WebSocketResponse, code: int, reason: str, transport: asyncio.Transport | None = None
-    ) -> None:
-        await ws.close(code=code, message=reason.encode(), drain=False)
-        if transport is None:
-            return
-        # what a client does not take keeps a closed transport open for ever
-        waited_s = 0.0
-        while transport.get_write_buffer_size() and waited_s < CLOSE_LIMIT_S:
-            await asyncio.sleep(0.25)
-            waited_s += 0.25
-        transport.abort()
+            client.hang_up(code, reason)
 
     # --- facts
 

@@ -68,6 +68,7 @@ class Removed:
 
     entity_id: str
     public_id: str
+    added_seq: int
     seq: int
     last: Shown
     sweeps: int = 0
@@ -104,8 +105,12 @@ class StateBook:
         return found
 
     def removed_since(self, seq: int) -> Iterator[Removed]:
-        """Entities that went after flush ``seq`` and have not come back."""
-        return (one for one in self.removed if one.seq > seq and one.entity_id not in self._by_entity_id)
+        """Entities of before flush ``seq`` that have gone and have not come back."""
+        return (
+            one
+            for one in self.removed
+            if one.added_seq <= seq < one.seq and one.entity_id not in self._by_entity_id
+        )
 
     def entity_rows(self) -> list[dict[str, Any]]:
         """Lines of the entity registry."""
@@ -153,7 +158,9 @@ class StateBook:
             del self.entities[entity.series.no], self._by_entity_id[entity.entity_id]
             self._recent.pop(entity.series.no, None)
             self.removed.append(
-                Removed(entity.entity_id, entity.series.public_id, self.seq + 1, entity.shown)
+                Removed(
+                    entity.entity_id, entity.series.public_id, entity.added_seq, self.seq + 1, entity.shown
+                )
             )
         return bool(gone)
 

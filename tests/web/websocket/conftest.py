@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -126,6 +127,16 @@ class Live:
         stored = await request(self.hub.recorder, StoreReadings(batch))
         assert not stored.rejections
         await request(self.hub.device, GetLatest(()))
+
+    async def alone(self) -> None:
+        """Wait until the hub knows that every client has gone."""
+        gone = asyncio.current_task()
+        others = [task for task in asyncio.all_tasks() if task is not gone and _serves_a_client(task)]
+        await asyncio.wait_for(asyncio.gather(*others, return_exceptions=True), 5)
+
+
+def _serves_a_client(task: asyncio.Task[Any]) -> bool:
+    return "RequestHandler.start" in repr(task.get_coro())
 
 
 Serve = Callable[[Limits], Awaitable[Live]]

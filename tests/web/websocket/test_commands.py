@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import pytest
@@ -351,8 +350,6 @@ async def test_the_last_subscriber_takes_its_channel_with_it(live: Live) -> None
     assert len(live.fanout.channels) == 1
 
     await talk.socket.close()
-    async with asyncio.timeout(5):
-        while live.fanout.clients:
-            await asyncio.sleep(0)
+    await live.alone()
 
     assert not live.fanout.channels
