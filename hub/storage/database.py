@@ -162,7 +162,9 @@ class Database:
         return self._clock.now_ms()
 
     async def close(self) -> None:
-        """Finish what waits, close all connections and let go of the lock."""
+        """Finish what waits, close all connections and let go of the lock; a second call does nothing."""
+        if self._closing:
+            return
         self._closing = True
         if self._idle_timer:
             self._idle_timer.cancel()

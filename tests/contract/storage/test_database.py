@@ -192,9 +192,12 @@ async def test_after_closing_the_directory_is_free_and_writes_are_refused(
 ) -> None:
     closed = await Database.open(store_url, data_dir, clock=FakeClock())
     await closed.close()
+    await closed.close()
 
     with pytest.raises(StorageAway, match="WL-STO-014"):
         await closed.write(keys)
+    with pytest.raises(StorageAway, match="WL-STO-014"):
+        await closed.read(keys)
     assert holder_pid(data_dir) is None
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -35,6 +37,32 @@ async def main(url, data_dir, first):
 
 asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3])))
 """
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
+def test_every_acknowledgement_follows_a_sync_of_what_it_acknowledges(tmp_path: Path) -> None:
+    trace = tmp_path / "trace"
+    calls = "trace=fdatasync,fsync,pwrite64,write"
+    program = FEEDER.replace("100_000", "40")
+    feeder = [sys.executable, "-c", program, "sqlite:///hub.db", str(tmp_path / "data"), "0"]
+    subprocess.run(
+        ["strace", "-f", "-y", "-o", str(trace), "-e", calls, *feeder],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=ROOT, timeout=60, check=True,
+    )  # fmt: skip
+
+    unsynced, acknowledged, too_early = False, 0, 0
+    for line in trace.read_text(errors="replace").splitlines():
+        if "hub.db-wal>" in line and "pwrite64(" in line:
+            unsynced = True
+        elif "sync resumed" in line or (
+            "hub.db-wal>" in line and "sync(" in line and "unfinished" not in line
+        ):
+            unsynced = False
+        elif re.search(r'write\(1<.*>, "\d+', line):
+            acknowledged += 1
+            too_early += unsynced
+    assert acknowledged == 40
+    assert too_early == 0
 
 
 def feed_and_kill(url: str, data_dir: Path, first: int, acks: int) -> list[int]:
