@@ -14,8 +14,7 @@ import importlib
 import logging
 import re
 import secrets
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from hmac import compare_digest
 from pathlib import Path
 from typing import Any
@@ -28,221 +27,86 @@ from hub.actors.access_tokens import (
     bad_credential,
     digest,
     load_signing_key,
-    new_api_token,
 )
-from hub.actors.auth_book import AuthBook as AuthBook
+from hub.actors.audit_trail import AuditTrail
+from hub.actors.auth_book import AuthBook
+from hub.actors.auth_requests import (
+    Authenticate,
+    ChangeUser,
+    CreatedToken,
+    CreateOwner,
+    CreateToken,
+    CreateUser,
+    GetAuthBook,
+    ListAudit,
+    ListTokens,
+    ListUsers,
+    Login,
+    Logout,
+    Origin,
+    RecordAudit,
+    Refresh,
+    ResetPassword,
+    RevokeToken,
+    RoleChanged,
+    SessionEnded,
+    Setup,
+    SetupState,
+    SignedIn,
+)
+from hub.actors.credential_rules import (
+    DAY_MS,
+    MAX_TOKENS_PER_USER,
+    in_grace,
+    new_session,
+    new_token,
+    rotated_session,
+    shown,
+)
 from hub.actors.passwords import Passwords, check_password
 from hub.actors.throttle import Throttle
 from hub.bus import EventBus
 from hub.errors import Forbidden, NotFound, Refused, Unauthenticated, WattlineError
-from hub.model.access import Principal, UserRole, check_roles, check_scopes, permissions_of
-from hub.runtime.actor import AsyncActor, Deferred, Request
+from hub.model.access import UserRole, check_roles
+from hub.runtime.actor import AsyncActor, Deferred
 from hub.runtime.clock import Clock
 from hub.storage import users as store
 from hub.storage.database import Database
-from hub.storage.users import AuditRow, SessionRow, TokenRow, UserRow
+from hub.storage.users import SessionRow, UserRow
+
+__all__ = [
+    "AuthActor",
+    "AuthBook",
+    "Authenticate",
+    "ChangeUser",
+    "CreateOwner",
+    "CreateToken",
+    "CreateUser",
+    "CreatedToken",
+    "GetAuthBook",
+    "ListAudit",
+    "ListTokens",
+    "ListUsers",
+    "Login",
+    "Logout",
+    "Origin",
+    "RecordAudit",
+    "Refresh",
+    "ResetPassword",
+    "RevokeToken",
+    "RoleChanged",
+    "SessionEnded",
+    "Setup",
+    "SetupState",
+    "SignedIn",
+    "warm_up",
+]
 
 LOGGER = logging.getLogger(__name__)
 
-DAY_MS = 86_400_000
-SESSION_IDLE_MS = 30 * DAY_MS
-SESSION_MAX_MS = 90 * DAY_MS
-REFRESH_GRACE_MS = 60_000
 TIDY_EVERY_S = 60.0
 KEEP_DEAD_SESSIONS_MS = 30 * DAY_MS
-MAX_AUDIT_WAITING = 1_000
-MAX_TOKENS_PER_USER = 200
 _USERNAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}\Z")
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """Where a request comes from, for the audit trail and the brake on guessing."""
-
-    address: str = ""
-    user_agent: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class SessionEnded:
-    """Event: a session or an API token no longer counts; both ``None`` = nothing of this user does."""
-
-    user_id: str
-    session_id: str | None = None
-    token_id: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class RoleChanged:
-    """Event: a user has other roles from now on."""
-
-    user_id: str
-    roles: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Setup:
-    """Whether the first owner is still missing, and the one-time token that may create it."""
-
-    needed: bool
-    token: str = field(default="", repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class SignedIn:
-    """A fresh access token and the refresh token of the session, which ends at ``session_expires_ms``."""
-
-    access_token: str = field(repr=False)
-    expires_in_s: int
-    refresh_token: str = field(repr=False)
-    session_expires_ms: int
-    principal: Principal
-
-
-@dataclass(frozen=True, slots=True)
-class CreatedToken:
-    """A new API token; ``secret`` is shown once and kept nowhere."""
-
-    token: TokenRow
-    secret: str = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class GetAuthBook(Request[AuthBook]):
-    """The book to authenticate requests with; it stays the same over restarts of the actor."""
-
-
-@dataclass(frozen=True, slots=True)
-class SetupState(Request[Setup]):
-    """Is there an owner? The token is for the command line alone, never for the web."""
-
-
-@dataclass(frozen=True, slots=True)
-class CreateOwner(Request[UserRow]):
-    """Create the first user, an admin, with the one-time token."""
-
-    token: str = field(repr=False)
-    username: str
-    password: str = field(repr=False)
-    origin: Origin = Origin()
-
-
-@dataclass(frozen=True, slots=True)
-class Login(Request[SignedIn]):
-    """Name and password → a new session."""
-
-    username: str
-    password: str = field(repr=False)
-    origin: Origin = Origin()
-
-
-@dataclass(frozen=True, slots=True)
-class Refresh(Request[SignedIn]):
-    """A refresh token → its successor and a new access token."""
-
-    refresh_token: str = field(repr=False)
-    origin: Origin = Origin()
-
-
-@dataclass(frozen=True, slots=True)
-class Logout(Request[None]):
-    """End the session of a refresh token or of a caller; an unknown one is no error."""
-
-    refresh_token: str | None = field(default=None, repr=False)
-    principal: Principal | None = None
-    origin: Origin = Origin()
-
-
-@dataclass(frozen=True, slots=True)
-class Authenticate(Request[Principal]):
-    """As :meth:`AuthBook.authenticate`, for whoever has no book."""
-
-    credential: str = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class CreateToken(Request[CreatedToken]):
-    """A new API token for ``by``, or for ``for_user`` (a name) on behalf of the command line."""
-
-    by: Principal
-    name: str
-    scopes: tuple[str, ...] | None = None
-    expires_ms: int | None = None
-    for_user: str | None = None
-    origin: Origin = Origin()
-
-
-@dataclass(frozen=True, slots=True)
-class ListTokens(Request[tuple[TokenRow, ...]]):
-    """Live API tokens of a user id, or of all users."""
-
-    user_id: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class RevokeToken(Request[None]):
-    """End an API token; with ``user_id`` only if it is this user's."""
-
-    token_id: str
-    by: Principal
-    user_id: str | None = None
-    origin: Origin = Origin()
-
-
-@dataclass(frozen=True, slots=True)
-class CreateUser(Request[UserRow]):
-    """Add a user; without a password the user cannot sign in until one is set."""
-
-    username: str
-    roles: tuple[str, ...]
-    by: Principal
-    password: str | None = field(default=None, repr=False)
-    origin: Origin = Origin()
-
-
-@dataclass(frozen=True, slots=True)
-class ListUsers(Request[tuple[UserRow, ...]]):
-    """All users."""
-
-
-@dataclass(frozen=True, slots=True)
-class ChangeUser(Request[UserRow]):
-    """Other roles, or disabled or not; ``None`` leaves as it is."""
-
-    user_id: str
-    by: Principal
-    roles: tuple[str, ...] | None = None
-    disabled: bool | None = None
-    origin: Origin = Origin()
-
-
-@dataclass(frozen=True, slots=True)
-class ResetPassword(Request[UserRow]):
-    """Set a new password by user name and end the user's sessions."""
-
-    username: str
-    password: str = field(repr=False)
-    by: Principal
-    origin: Origin = Origin()
-
-
-@dataclass(frozen=True, slots=True)
-class ListAudit(Request[list[AuditRow]]):
-    """The newest lines of the audit trail, older than line ``before_id``."""
-
-    limit: int = 100
-    before_id: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class RecordAudit:
-    """Tell: a write was done; ``detail`` holds no secrets and no bodies."""
-
-    action: str
-    target: str
-    by: Principal | None
-    address: str = ""
-    detail: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,7 +138,7 @@ class AuthActor(AsyncActor):
         self._throttle = Throttle()
         self._lock = asyncio.Lock()
         self._setup_token = secrets.token_urlsafe(32)
-        self._audit_waiting: list[AuditRow] = []
+        self._trail = AuditTrail(database, clock)
         self._ticker: asyncio.Task[None] | None = None
         self._key: SigningKey
 
@@ -330,8 +194,8 @@ class AuthActor(AsyncActor):
                 return await self._database.read(
                     lambda connection: store.read_audit(connection, limit=limit, before_id=before_id)
                 )
-            case RecordAudit(action, target, by, address, detail):
-                return await self._audit(action, target, by, address, **detail)
+            case RecordAudit(action, target, by, address):
+                return await self._trail.record(action, target, by, address)
             case _Tidy():
                 return await self._tidy()
             case _:
@@ -349,7 +213,7 @@ class AuthActor(AsyncActor):
         async with self._lock:
             self._check_setup_token(request.token)
             await self._add_user(user)
-        await self._audit("auth.setup", user.name, None, request.origin.address)
+        await self._trail.record("auth.setup", user.name, None, request.origin.address)
         LOGGER.info("The owner %s was created", user.name)
         return user
 
@@ -372,7 +236,7 @@ class AuthActor(AsyncActor):
         # what was true before the sum of the password may not be true any more
         user = self._book.user_named(name)
         if not matches or user is None or user.disabled or user.password_hash != usable:
-            await self._audit("auth.login_failed", _shown(name), None, origin.address)
+            await self._trail.record("auth.login_failed", shown(name), None, origin.address)
             raise Unauthenticated(
                 "WL-AUTH-010", "user name or password is wrong", where="password", hint="try again"
             )
@@ -384,19 +248,10 @@ class AuthActor(AsyncActor):
         now_ms = self._clock.now_ms()
         session_id = secrets.token_hex(16)
         refresh_token = self._key.refresh_token(session_id, 1)
-        session = SessionRow(
-            id=session_id,
-            user_id=user.id,
-            created_ms=now_ms,
-            expires_ms=now_ms + SESSION_IDLE_MS,
-            refresh_hash=digest(refresh_token),
-            user_agent=_shown(origin.user_agent),
-            address=origin.address,
-            last_seen_ms=now_ms,
-        )
+        session = new_session(session_id, user.id, refresh_token, origin, now_ms)
         await self._database.write(lambda connection: store.insert_session(connection, session))
         self._book.put_session(session)
-        await self._audit("auth.login", user.name, None, origin.address, user_id=user.id)
+        await self._trail.record("auth.login", user.name, None, origin.address, user_id=user.id)
         return self._signed_in(session, refresh_token)
 
     def _signed_in(self, session: SessionRow, refresh_token: str) -> SignedIn:
@@ -415,36 +270,21 @@ class AuthActor(AsyncActor):
             presented = digest(token)
             if compare_digest(presented, session.refresh_hash):
                 return await self._rotate(session, parts, origin, now_ms)
-            if self._in_grace(session, presented, now_ms):
+            if in_grace(session, presented, now_ms):
                 # a second tab, or an answer that got lost: the same successor once more
                 return self._signed_in(session, self._key.refresh_token(session.id, parts.generation + 1))
             await self._end_sessions([session.id], session.user_id)
-        await self._audit("auth.refresh_reused", session.id, None, origin.address, user_id=session.user_id)
+        await self._trail.record(
+            "auth.refresh_reused", session.id, None, origin.address, user_id=session.user_id
+        )
         LOGGER.warning("An old refresh token was used again; its session was ended")
         raise bad_credential()
-
-    @staticmethod
-    def _in_grace(session: SessionRow, presented: str, now_ms: int) -> bool:
-        return (
-            session.previous_hash is not None
-            and session.previous_until_ms is not None
-            and now_ms < session.previous_until_ms
-            and compare_digest(presented, session.previous_hash)
-        )
 
     async def _rotate(
         self, session: SessionRow, parts: RefreshParts, origin: Origin, now_ms: int
     ) -> SignedIn:
         refresh_token = self._key.refresh_token(session.id, parts.generation + 1)
-        rotated = replace(
-            session,
-            refresh_hash=digest(refresh_token),
-            previous_hash=session.refresh_hash,
-            previous_until_ms=now_ms + REFRESH_GRACE_MS,
-            expires_ms=min(now_ms + SESSION_IDLE_MS, session.created_ms + SESSION_MAX_MS),
-            last_seen_ms=now_ms,
-            address=origin.address,
-        )
+        rotated = rotated_session(session, refresh_token, origin, now_ms)
         await self._database.write(lambda connection: store.update_session(connection, rotated))
         self._book.put_session(rotated)
         return self._signed_in(rotated, refresh_token)
@@ -461,7 +301,9 @@ class AuthActor(AsyncActor):
             return
         async with self._lock:
             await self._end_sessions([session.id], session.user_id)
-        await self._audit("auth.logout", session.id, None, request.origin.address, user_id=session.user_id)
+        await self._trail.record(
+            "auth.logout", session.id, None, request.origin.address, user_id=session.user_id
+        )
 
     # --- users
 
@@ -469,7 +311,7 @@ class AuthActor(AsyncActor):
         user = await self._new_user(request.username, request.password, request.roles)
         async with self._lock:
             await self._add_user(user)
-        await self._audit(
+        await self._trail.record(
             "user.create", user.name, request.by, request.origin.address, roles=list(user.roles)
         )
         return user
@@ -513,7 +355,7 @@ class AuthActor(AsyncActor):
                 await self._end_everything(changed)
         if changed.roles != user.roles:
             self._bus.publish(RoleChanged(user.id, changed.roles))
-        await self._audit(
+        await self._trail.record(
             "user.change",
             user.name,
             request.by,
@@ -543,7 +385,7 @@ class AuthActor(AsyncActor):
             await self._database.write(lambda connection: store.update_user(connection, changed))
             self._book.put_user(changed)
             await self._end_sessions([s.id for s in self._book.sessions_of(user.id)], user.id)
-        await self._audit("user.reset_password", user.name, request.by, request.origin.address)
+        await self._trail.record("user.reset_password", user.name, request.by, request.origin.address)
         return changed
 
     @staticmethod
@@ -556,21 +398,7 @@ class AuthActor(AsyncActor):
 
     async def _create_token(self, request: CreateToken) -> CreatedToken:
         owner = self._token_owner(request)
-        scopes = self._granted_scopes(request, owner)
-        now_ms = self._clock.now_ms()
-        name = request.name.strip()
-        if not name or len(name) > 100 or not name.isprintable():
-            raise Refused(
-                "WL-AUTH-026", "a token needs a name of 1 to 100 printable characters", where="name"
-            )
-        if request.expires_ms is not None and request.expires_ms <= now_ms:
-            raise Refused("WL-AUTH-027", "the token would have expired already", where="expires")
-        expires_ms = request.expires_ms
-        if request.by.token_id is not None and request.by.expires_ms is not None:
-            # a token that ends must not live on in its children
-            expires_ms = min(expires_ms or request.by.expires_ms, request.by.expires_ms)
-        made = new_api_token()
-        token = TokenRow(secrets.token_hex(8), owner.id, name, made.hash, scopes, now_ms, expires_ms)
+        token, secret = new_token(request, owner, self._clock.now_ms())
         async with self._lock:
             if len(self._book.tokens(owner.id)) >= MAX_TOKENS_PER_USER:
                 raise Refused(
@@ -578,15 +406,15 @@ class AuthActor(AsyncActor):
                 )
             await self._database.write(lambda connection: store.insert_token(connection, token))
             self._book.put_token(token)
-        await self._audit(
+        await self._trail.record(
             "token.create",
             token.id,
             request.by,
             request.origin.address,
             user=owner.name,
-            scopes=list(scopes or ()),
+            scopes=list(token.scopes or ()),
         )
-        return CreatedToken(token, made.secret)
+        return CreatedToken(token, secret)
 
     def _token_owner(self, request: CreateToken) -> UserRow:
         if request.for_user is None and not request.by.local:
@@ -594,26 +422,6 @@ class AuthActor(AsyncActor):
         if not request.by.local:
             raise Forbidden("WL-AUTH-013", "tokens for other people are made on the command line of the hub")
         return self._known_user(self._book.user_named(request.for_user or ""))
-
-    @staticmethod
-    def _granted_scopes(request: CreateToken, owner: UserRow) -> tuple[str, ...] | None:
-        scopes = check_scopes(request.scopes)
-        if request.by.scopes is not None and (scopes is None or not set(scopes) <= set(request.by.scopes)):
-            raise Forbidden(
-                "WL-AUTH-013",
-                "a token cannot make one that may do more than itself",
-                where="scopes",
-                hint=f"name scopes out of {', '.join(request.by.scopes)}",
-            )
-        empty = [scope for scope in scopes or () if not permissions_of(owner.roles, (scope,))]
-        if empty:
-            raise Refused(
-                "WL-AUTH-029",
-                f"{owner.name} may do nothing of the scope {empty[0]}, so its token could not either",
-                where="scopes",
-                hint="give the user a role that may",
-            )
-        return scopes
 
     async def _revoke_token(self, request: RevokeToken) -> None:
         token = self._book.token(request.token_id)
@@ -624,7 +432,7 @@ class AuthActor(AsyncActor):
             await self._database.write(lambda connection: store.revoke_tokens(connection, [token.id], now_ms))
             self._book.drop_token(token.id)
         self._bus.publish(SessionEnded(token.user_id, token_id=token.id))
-        await self._audit("token.revoke", token.id, request.by, request.origin.address)
+        await self._trail.record("token.revoke", token.id, request.by, request.origin.address)
 
     # --- ends, traces, housekeeping
 
@@ -639,25 +447,6 @@ class AuthActor(AsyncActor):
             self._book.drop_session(session_id)
             self._bus.publish(SessionEnded(user_id, session_id=session_id))
 
-    async def _audit(
-        self, action: str, target: str, by: Principal | None, address: str, **detail: object
-    ) -> None:
-        user_id = str(detail.pop("user_id", "")) or (by.user_id if by is not None else "") or None
-        if by is not None:
-            detail = {"by": by.name, **({"token": by.token_id} if by.token_id else {}), **detail}
-        row = AuditRow(self._clock.now_ms(), user_id, action, target, detail, address)
-        self._audit_waiting.append(row)
-        await self._write_audit()
-
-    async def _write_audit(self) -> None:
-        rows, self._audit_waiting = self._audit_waiting, []
-        try:
-            await self._database.write(lambda connection: store.insert_audit(connection, rows))
-        except WattlineError as error:
-            # what was done stays done; its trace is written as soon as the database takes it
-            self._audit_waiting = (rows + self._audit_waiting)[-MAX_AUDIT_WAITING:]
-            LOGGER.warning("The audit trail waits for the database: %s", error)
-
     async def _tick(self) -> None:
         while True:
             await self._clock.sleep(TIDY_EVERY_S)
@@ -669,8 +458,7 @@ class AuthActor(AsyncActor):
         expired = self._book.expired_sessions(now_ms)
         for session_id in expired:
             self._book.drop_session(session_id)
-        if self._audit_waiting:
-            await self._write_audit()
+        await self._trail.flush()
         if not uses and not expired:
             return
         try:
@@ -688,8 +476,3 @@ class AuthActor(AsyncActor):
 def warm_up() -> None:
     """Import what access tokens need: 90 ms that the loop cannot spare, so call it in a thread."""
     importlib.import_module("jwt")
-
-
-def _shown(text: str) -> str:
-    """What a stranger sent, fit for a log line and the audit trail."""
-    return "".join(char if char.isprintable() else "?" for char in text[:200])

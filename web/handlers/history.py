@@ -84,8 +84,11 @@ async def _streamed(
 ) -> web.StreamResponse:
     response = web.StreamResponse(headers={"Content-Type": content_type})
     await response.prepare(request)
-    async for chunk in chunks:
-        if chunk:
-            await response.write(chunk)
-    await response.write_eof()
+    try:
+        async for chunk in chunks:
+            if chunk:
+                await response.write(chunk)
+        await response.write_eof()
+    except ConnectionResetError:
+        pass  # the client has seen enough
     return response

@@ -23,6 +23,7 @@ from web.problems import problem_of, problem_of_http, status_of, unexpected
 LOGGER = logging.getLogger(__name__)
 ACCESS_LOG = logging.getLogger("wattline.access")
 
+BEGUN = web.RequestKey("begun", bool)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -70,6 +71,10 @@ def border(metrics: HttpMetrics) -> Middleware:
             response = problem_of(error, request_id)
         except Exception:
             LOGGER.exception("request %s failed", request_id, extra={"request_id": request_id})
+            if request.get(BEGUN) and request.transport is not None:
+                # half an answer is out: a broken connection is the only honest end of it
+                request.transport.abort()
+                raise
             response = unexpected(request_id)
         _note(request, response, request_id, time.perf_counter() - begun_s, metrics)
         return response
@@ -79,6 +84,7 @@ def border(metrics: HttpMetrics) -> Middleware:
 
 async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
     """Signal: the headers that every response carries, whoever made it."""
+    request[BEGUN] = True
     headers = response.headers
     for name, value in _HEADERS.items():
         headers.setdefault(name, value)

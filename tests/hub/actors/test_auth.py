@@ -18,7 +18,6 @@ from hypothesis import strategies as st
 
 from hub.actors.access_tokens import KEY_FILE, SigningKey, load_signing_key
 from hub.actors.auth import (
-    DAY_MS,
     AuthActor,
     ChangeUser,
     CreateOwner,
@@ -41,6 +40,7 @@ from hub.actors.auth import (
     SignedIn,
 )
 from hub.actors.auth_book import AuthBook
+from hub.actors.credential_rules import DAY_MS
 from hub.actors.throttle import TooManyTries
 from hub.bus import EventBus
 from hub.errors import AskUser, Forbidden, NotFound, Refused, StorageAway, Unauthenticated
