@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -53,10 +53,14 @@ class Database:
     """
 
     def __init__(
-        self, backend: SqliteBackend | PostgresBackend, data_dir: Path, lock: DataLock, clock: WallClock
+        self,
+        backend: SqliteBackend | PostgresBackend,
+        data_dir: Path,
+        locks: Sequence[DataLock],
+        clock: WallClock,
     ) -> None:
         self._backend = backend
-        self._lock = lock
+        self._locks = locks
         self._clock = clock
         self._turns = Turns()
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -92,11 +96,12 @@ class Database:
             StorageCorrupt: ``WL-STO-011``; the file is left as it is.
             StorageAway: the server does not answer.
         """
-        lock = DataLock(data_dir)
         backend = make_backend(url, data_dir, before or _no_fault)
-        lock.acquire()
-        database = cls(backend, data_dir, lock, clock)
+        locks = _locks(backend, data_dir)
+        database = cls(backend, data_dir, locks, clock)
         try:
+            for lock in locks:
+                lock.acquire()
             await backend.open()
             if upgrade:
                 await migrate(database)
@@ -171,7 +176,8 @@ class Database:
         if self._tasks:
             await asyncio.wait(self._tasks)
         await self._backend.close()
-        self._lock.release()
+        for lock in self._locks:
+            lock.release()
 
     async def _in_turn(self, work: Callable[[], Coroutine[Any, Any, T]], *, urgent: bool, label: str) -> T:
         """Run ``work`` in its turn and in a task of its own: a cancelled caller must not free the writer."""
@@ -264,6 +270,14 @@ def make_backend(url: str, data_dir: Path, before: Callable[[str], None]) -> Sql
 
         return PostgresBackend(parsed, before)
     raise _unknown_url(f"names {kind!r} or no database")
+
+
+def _locks(backend: SqliteBackend | PostgresBackend, data_dir: Path) -> list[DataLock]:
+    """The data directory's, and one beside a database file that lies elsewhere: two hubs might name it."""
+    locks = [DataLock(data_dir)]
+    if isinstance(backend, SqliteBackend) and backend.path.parent.resolve() != data_dir.resolve():
+        locks.append(DataLock(backend.path.parent, f"{backend.path.name}.lock"))
+    return locks
 
 
 def _unknown_url(why: str) -> AskUser:

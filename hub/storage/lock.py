@@ -12,10 +12,13 @@ LOCK_NAME = "hub.lock"
 
 
 class DataLock:
-    """Holds ``DATA/hub.lock`` while open; the kernel lets go of it when the process ends, however it ends."""
+    """Holds ``DATA/hub.lock`` while open; the kernel lets go of it when the process ends, however it ends.
 
-    def __init__(self, data_dir: Path) -> None:
-        self._path = data_dir / LOCK_NAME
+    ``name`` is another one for a database file that lies outside the data directory.
+    """
+
+    def __init__(self, data_dir: Path, name: str = LOCK_NAME) -> None:
+        self._path = data_dir / name
         self._descriptor: int | None = None
 
     def acquire(self) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from hub.errors import DiskFull, StorageAway, StorageCorrupt
+from hub.errors import AskUser, DiskFull, StorageAway, StorageCorrupt
 from hub.runtime.clock import FakeClock
 from hub.storage import sqlite_backend
 from hub.storage.database import Database
@@ -237,6 +237,18 @@ async def test_a_file_that_is_replaced_in_use_is_not_written_into_the_void(tmp_p
     outcome = await store.append(batch(ROWS[:1], fresh=True))
     await store.close()
     assert outcome.stored.all()
+
+
+async def test_two_data_directories_cannot_share_one_file(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'shared' / 'hub.db'}"
+    first = await Database.open(url, tmp_path / "a", clock=FakeClock())
+
+    with pytest.raises(AskUser, match=r"WL-STO-002.*shared"):
+        await Database.open(url, tmp_path / "b", clock=FakeClock())
+
+    await first.close()
+    second = await Database.open(url, tmp_path / "b", clock=FakeClock())
+    await second.close()
 
 
 async def test_the_database_and_its_log_belong_to_the_owner_alone(tmp_path: Path) -> None:
