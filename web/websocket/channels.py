@@ -160,6 +160,7 @@ class LiveChannel(Channel):
     def put(self, body: bytes) -> None:
         """Take a new balance, to go out with the next flush."""
         self._body, self._seq = body, self._book.seq + 1
+        self._book.dirty = True
         self.forget()
 
     def render_snapshot(self) -> Sequence[bytes]:

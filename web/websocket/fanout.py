@@ -145,6 +145,7 @@ class Fanout:
 
     def catch_up(self, client: Client) -> None:
         """Send what a client has missed, if it is ready for it."""
+        self.settle()
         client.offer(self.book.seq, self.clock.monotonic_s())
 
     def states(self, render: Callable[[StateBook], bytes]) -> bytes:
@@ -171,6 +172,7 @@ class Fanout:
         self.schedule()
 
     def _on_device(self, event: DeviceChanged) -> None:
+        self._changed.set()  # a role decides on which side of the balance a device is
         if event.removed:
             changed = self.book.drop_device(event.device.id)
         else:
@@ -180,6 +182,7 @@ class Fanout:
 
     def _on_availability(self, event: AvailabilityChanged) -> None:
         now_ms = self.clock.now_ms()
+        self._changed.set()
         if self.book.set_availability(event.device_id, event.availability, event.since_ms, now_ms):
             self.schedule()
 
@@ -222,7 +225,7 @@ class Fanout:
 
     def settle(self) -> None:
         """Show in the book what has happened but was not sent yet, so that an answer is never behind."""
-        if self._pending:
+        if self._pending or self.book.dirty:
             self._take_pending()
 
     def _take_pending(self) -> None:

@@ -76,11 +76,16 @@ class Removed:
 
 @dataclass(slots=True)
 class StateBook:
-    """All entities; written by the fan-out alone, on the loop."""
+    """All entities; written by the fan-out alone, on the loop.
+
+    ``seq`` is the number of the last flush. What happens meanwhile carries the next one and makes the book
+    ``dirty``; nothing of it is told before :meth:`apply` has closed that flush.
+    """
 
     registry: Registry
     board: LatestBoard
     seq: int = 0
+    dirty: bool = False
     entities: dict[int, Entity] = field(default_factory=dict)
     removed: list[Removed] = field(default_factory=list)
     _by_entity_id: dict[str, Entity] = field(default_factory=dict)
@@ -153,6 +158,7 @@ class StateBook:
     def drop_device(self, device_id: str) -> bool:
         """A device was removed with its series; true if it had any."""
         gone = self._of_device.pop(device_id, [])
+        self.dirty = self.dirty or bool(gone)
         self._offline_ms.pop(device_id, None)
         for entity in gone:
             del self.entities[entity.series.no], self._by_entity_id[entity.entity_id]
@@ -177,13 +183,14 @@ class StateBook:
         return self._refresh_all(self._of_device.get(device_id, ()), now_ms)
 
     def apply(self, pending: Mapping[int, tuple[int, float]], now_ms: int) -> None:
-        """Begin the next flush with the newest ``{series number: (ts_ms, value)}``."""
+        """Close the next flush, with the newest ``{series number: (ts_ms, value)}``."""
         for number, (ts_ms, value) in pending.items():
             entity = self.entities.get(number)
             if entity is not None:
                 entity.ts_ms, entity.value = ts_ms, value
                 self._update(entity, now_ms)
         self.seq += 1
+        self.dirty = False
 
     def sweep(self, now_ms: int) -> bool:
         """Mark what has grown stale without any event, forget old removals; true if something changed."""
@@ -231,6 +238,7 @@ class StateBook:
         return True
 
     def _touch(self, entity: Entity) -> None:
+        self.dirty = True
         entity.touched_seq = self.seq + 1
         number = entity.series.no
         self._recent.pop(number, None)
