@@ -12,15 +12,16 @@ _COMMANDS = {
     "init": "hub.cli.configuration:init",
     "check": "hub.cli.configuration:check",
     "schema": "hub.cli.configuration:schema",
-    "explain": "hub.cli.configuration:explain",
+    "explain": "hub.cli.explain:explain",
+    "secrets": "hub.cli.secrets_file:secrets",
     "doctor": "hub.cli.doctor:doctor",
     "user": "hub.cli.people:user",
     "token": "hub.cli.people:token",
-    "backup": "hub.cli.backup:backup",
-    "db": "hub.cli.db:db",
+    "backup": "hub.cli.backups:backup",
+    "db": "hub.cli.store:db",
     "device": "hub.cli.things:device",
-    "integration": "hub.cli.things:integration",
-    "version": "hub.cli.configuration:version",
+    "integration": "hub.cli.integrations:integration",
+    "version": "hub.cli.version:version",
 }
 
 

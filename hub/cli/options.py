@@ -5,14 +5,14 @@ from __future__ import annotations
 import functools
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn, ParamSpec, TypeVar
 
 import click
 
-from hub.config.errors import ConfigErrors
-from hub.errors import WattlineError
+from hub.errors import ConfigError, WattlineError
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -55,19 +55,56 @@ def common(command: Callable[P, R]) -> Callable[P, R]:
 
 def fail(error: WattlineError, *, as_json: bool) -> NoReturn:
     """Print an error in full and end with exit code 1."""
-    if isinstance(error, ConfigErrors):
-        text = json.dumps({"errors": error.as_json()}) if as_json else error.render(sys.stderr.isatty())
+    findings = _findings(error, as_json=as_json) if isinstance(error, ConfigError) else None
+    if findings is not None:
+        text = findings
     elif as_json:
         plain = {"code": error.code, "detail": error.message, "where": error.where, "hint": error.hint}
-        text = json.dumps({"errors": [plain]})
+        text = json.dumps({"errors": [plain]}, ensure_ascii=False)
     else:
         place = f"\n  where: {error.where}" if error.where else ""
-        hint = f"\n  next:  {error.hint}" if error.hint else ""
+        hint = f"\n  next:  {error.hint or f'wattline explain {error.code}'}"
         text = f"error {error.code}: {error.message}{place}{hint}"
     click.echo(text, err=not as_json)
     sys.exit(1)
 
 
+def _findings(error: ConfigError, *, as_json: bool) -> str | None:
+    """All positions of a configuration's errors; None for an error without positions."""
+    from hub.config.errors import ConfigErrors  # 20 ms that most commands need not pay
+
+    if not isinstance(error, ConfigErrors):
+        return None
+    if as_json:
+        return json.dumps({"errors": error.as_json()}, ensure_ascii=False)
+    return error.render(sys.stderr.isatty()).rstrip("\n")
+
+
 def show(answer: Any, text: str, *, as_json: bool) -> None:
     """Print an answer for people or for programs."""
     click.echo(json.dumps(answer, ensure_ascii=False) if as_json else text)
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Columns for people, as wide as what stands in them; control characters are shown, not obeyed."""
+    cells = [list(heads), *([_cell(value) for value in row] for row in rows)]
+    widths = [max(len(line[column]) for line in cells) for column in range(len(heads))]
+    return "\n".join(
+        "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip()
+        for line in cells
+    )
+
+
+def _cell(value: object) -> str:
+    text = "-" if value is None or value == "" else str(value)
+    return "".join(char if char.isprintable() else "?" for char in text)
+
+
+def moment(ms: int | None) -> str:
+    """Epoch milliseconds as ``2026-11-23 02:10:00Z``; a dash for none."""
+    return "-" if ms is None else datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+
+
+def counted(number: int, word: str) -> str:
+    """``1 row``, ``2 rows``."""
+    return f"{number:,} {word}" if number == 1 else f"{number:,} {word}s"
