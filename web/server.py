@@ -81,8 +81,16 @@ async def serve(hub: Hub, host: str, port: int) -> Server:
     """Serve a started hub.
 
     Raises:
-        AskUser: ``WL-WEB-001``, the address cannot be listened on.
+        AskUser: ``WL-WEB-001``, the address cannot be listened on; ``WL-WEB-002``, ``http.tls`` is configured:
+            serving plain where somebody asked for encryption would be worse than not starting.
     """
+    if hub.config.http.tls is not None:
+        raise AskUser(
+            "WL-WEB-002",
+            "http.tls is configured, but this version serves plain HTTP only",
+            where="http.tls",
+            hint="remove http.tls and put a reverse proxy with TLS in front",
+        )
     limits = hub.config.http.limits
     runner = web.AppRunner(
         make_app(hub),

@@ -137,7 +137,6 @@ class AuthActor(AsyncActor):
         self._passwords = Passwords()
         self._throttle = Throttle()
         self._lock = asyncio.Lock()
-        self._setup_token = secrets.token_urlsafe(32)
         self._trail = AuditTrail(database, clock)
         self._ticker: asyncio.Task[None] | None = None
         self._key: SigningKey
@@ -205,7 +204,7 @@ class AuthActor(AsyncActor):
 
     def _setup_state(self) -> Setup:
         needed = not self._book.has_owner()
-        return Setup(needed, self._setup_token if needed else "")
+        return Setup(needed, self._book.setup_token if needed else "")
 
     async def _create_owner(self, request: CreateOwner) -> UserRow:
         self._check_setup_token(request.token)
@@ -218,7 +217,7 @@ class AuthActor(AsyncActor):
         return user
 
     def _check_setup_token(self, token: str) -> None:
-        if self._book.has_owner() or not compare_digest(digest(token), digest(self._setup_token)):
+        if self._book.has_owner() or not compare_digest(digest(token), digest(self._book.setup_token)):
             raise Forbidden(
                 "WL-AUTH-012",
                 "this setup link is not valid: it was used, or it belongs to an earlier start",

@@ -7,6 +7,7 @@ revocation counts from the next request on.
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import replace
 
 from hub.actors.access_tokens import (
@@ -25,10 +26,14 @@ TOKEN_USE_GRAIN_MS = 60_000
 
 
 class AuthBook:
-    """Users, live sessions and live tokens of this hub."""
+    """Users, live sessions and live tokens of this hub.
+
+    ``setup_token`` is the one-time secret of the setup link: for the command line to print, for nobody to serve.
+    """
 
     def __init__(self) -> None:
         self.loaded = False
+        self.setup_token = secrets.token_urlsafe(32)
         self._key: SigningKey | None = None
         self._users: dict[str, UserRow] = {}
         self._user_of_name: dict[str, str] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -69,27 +70,40 @@ class Answer:
         return str(self.json["code"])
 
 
-@pytest.fixture
-async def house(tmp_path: Path) -> AsyncIterator[House]:
-    """A hub with an owner `admin`, a user per role, and a token per role and per scope of the admin."""
-    (tmp_path / "config").mkdir()
-    (tmp_path / "config" / "hub.yaml").write_text(CONFIG)
-    hub = Hub(HubOptions(tmp_path / "config", tmp_path / "data"))
+@asynccontextmanager
+async def served(directory: Path) -> AsyncIterator[House]:
+    """A fresh hub, without an owner yet, and its server."""
+    (directory / "config").mkdir()
+    (directory / "config" / "hub.yaml").write_text(CONFIG)
+    hub = Hub(HubOptions(directory / "config", directory / "data"))
     await hub.start()
     server = await serve(hub, "127.0.0.1", 0)
     async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as client:
-        made = House(hub, server, client)
-        state = await request(hub.auth, SetupState())
-        await request(hub.auth, CreateOwner(state.token, "admin", PASSWORD))
-        for role in ("manager", "operator", "viewer"):
-            await request(hub.auth, CreateUser(role, (role,), LOCAL_PRINCIPAL))
-        for role in ("admin", "manager", "operator", "viewer"):
-            made.tokens[role] = await _token(hub, role, None)
-        for scope in ("read", "write", "ingest"):
-            made.tokens[scope] = await _token(hub, "admin", (scope,))
-        yield made
+        yield House(hub, server, client)
     await server.stop()
     await hub.stop()
+
+
+@pytest.fixture
+async def new_house(tmp_path: Path) -> AsyncIterator[House]:
+    """A hub that waits for its first owner."""
+    async with served(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+async def house(new_house: House) -> House:
+    """A hub with an owner `admin`, a user per role, and a token per role and per scope of the admin."""
+    hub = new_house.hub
+    state = await request(hub.auth, SetupState())
+    await request(hub.auth, CreateOwner(state.token, "admin", PASSWORD))
+    for role in ("manager", "operator", "viewer"):
+        await request(hub.auth, CreateUser(role, (role,), LOCAL_PRINCIPAL))
+    for role in ("admin", "manager", "operator", "viewer"):
+        new_house.tokens[role] = await _token(hub, role, None)
+    for scope in ("read", "write", "ingest"):
+        new_house.tokens[scope] = await _token(hub, "admin", (scope,))
+    return new_house
 
 
 async def _token(hub: Hub, user: str, scopes: tuple[str, ...] | None) -> str:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from hub.config.settings import TlsConfig
+from hub.errors import AskUser
 from tests.web.conftest import House
+from web.server import serve
 
 
 async def test_errors_have_one_shape(house: House) -> None:
@@ -85,3 +89,20 @@ async def test_stopping_ends_quickly_while_a_client_holds_a_connection(house: Ho
 
     with pytest.raises(OSError):
         await asyncio.open_connection("127.0.0.1", house.server.port)
+
+
+async def test_an_address_in_use_says_what_to_do(house: House) -> None:
+    house.hub.metrics_registry = type(house.hub.metrics_registry)()
+
+    with pytest.raises(AskUser, match="WL-WEB-001") as caught:
+        await serve(house.hub, "127.0.0.1", house.server.port)
+
+    assert "--port" in caught.value.hint
+
+
+async def test_nobody_who_asked_for_tls_is_served_plain(house: House) -> None:
+    http = replace(house.hub.config.http, tls=TlsConfig("cert.pem", "key.pem"))
+    house.hub.config = replace(house.hub.config, http=http)
+
+    with pytest.raises(AskUser, match="WL-WEB-002"):
+        await serve(house.hub, "127.0.0.1", 0)

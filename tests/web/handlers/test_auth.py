@@ -169,3 +169,42 @@ async def test_writes_leave_a_line_in_the_audit_trail(house: House) -> None:
     assert (await house.get(f"/api/v1/audit?limit=2&cursor={lines['next']}")).json["items"][0]["id"] < int(
         lines["next"]
     )
+
+
+async def test_the_setup_link_makes_the_owner_who_then_signs_in(new_house: House) -> None:
+    state = await request(new_house.hub.auth, SetupState())
+    waiting = await new_house.get("/api/v1/auth/setup", by=None)
+    body = {"token": state.token, **GOOD}
+    made = await new_house.post("/api/v1/auth/setup", by=None, json=body)
+    again = await new_house.post("/api/v1/auth/setup", by=None, json={**body, "username": "second"})
+
+    assert waiting.json == {"needed": True}
+    assert state.token not in (await new_house.get("/setup", by=None)).body.decode()
+    assert (made.status, made.json["roles"]) == (201, ["admin"])
+    assert again.status == 403
+    assert (await new_house.post(LOGIN, by=None, json=GOOD)).status == 200
+
+
+async def test_without_an_owner_nobody_gets_in(new_house: House) -> None:
+    assert (await new_house.post(LOGIN, by=None, json=GOOD)).status == 401
+    assert (await new_house.get("/api/v1/devices", by="wl_x")).status == 401
+
+
+async def test_no_secret_gets_into_the_log(house: House, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG")
+    token = house.tokens["ingest"]
+    fields = {"node": "n", "fulljson": "{}", "apikey": token}
+    await house.post("/emoncms/input/post", by=None, params=fields)
+    signed_in = await house.post(LOGIN, by=None, json=GOOD)
+    await house.get("/api/v1/nothing%0d%0aX: injected", by=signed_in.json["access_token"])
+    ours = [one.getMessage() for one in caplog.records if one.name.startswith(("hub", "web", "wattline"))]
+
+    assert any("POST /emoncms/input/post" in line for line in ours)
+    for secret in (
+        token,
+        PASSWORD,
+        signed_in.json["access_token"],
+        signed_in.cookies["__Host-wattline"].value,
+    ):
+        assert secret not in "".join(ours)
+    assert "injected" not in "".join(ours)
