@@ -15,12 +15,15 @@ from multidict import CIMultiDict
 from hub.errors import NotFound, Refused
 from hub.plugins.api import Endpoint, Intake, PushAnswer, PushRequest
 from web.body import open_body
+from web.credentials import RUN_KEY_HEADER
 from web.hub import PRINCIPAL, hub_of
 from web.middleware.gate import FORM_BODY
 from web.routes import Access, Answer, Handler, Route, mark
 from web.schemas import path_id
 
 _PATH_NAME = re.compile(r"\{(\w+)")
+_TOKEN = re.compile(rb"wl_[A-Za-z0-9_-]{20,}|eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
+_SPENT_HEADERS = ("Authorization", "Cookie", RUN_KEY_HEADER, "Content-Encoding")
 INGEST_BODY_BYTES = 16 << 20
 INGEST_UNPACKED_BYTES = 64 << 20
 _ANSWERS = {
@@ -67,9 +70,10 @@ def _handler(endpoint: Endpoint) -> Handler:
     async def push(request: web.Request) -> web.StreamResponse:
         current, intake = _current(request, endpoint)
         if FORM_BODY in request:
-            return response_of(await current.handler(_push_request(request, request[FORM_BODY]), intake))
+            body = request[FORM_BODY]
+            return response_of(await current.handler(_push_request(request, endpoint, body), intake))
         async with open_body(request, INGEST_BODY_BYTES, INGEST_UNPACKED_BYTES) as body:
-            return response_of(await current.handler(_push_request(request, body), intake))
+            return response_of(await current.handler(_push_request(request, endpoint, body), intake))
 
     return push
 
@@ -82,26 +86,27 @@ def _current(request: web.Request, endpoint: Endpoint) -> tuple[Endpoint, Intake
     raise NotFound("WL-API-404", "the integration behind this address does not run")
 
 
-def _push_request(request: web.Request, body: bytes) -> PushRequest:
+def _push_request(request: web.Request, endpoint: Endpoint, body: bytes) -> PushRequest:
+    """What the integration sees: no credential, for what it cannot read goes into the quarantine list as it is."""
     principal = request.get(PRINCIPAL)
+    hidden = {place.removeprefix("query:") for place in endpoint.credentials}
+    if any(place.startswith("form:") for place in endpoint.credentials):
+        body = _TOKEN.sub(b"hidden", body)
     return PushRequest(
         request.method,
         request.path,
-        dict(request.query),
-        _without_secrets(request),
+        {name: value for name, value in request.query.items() if name not in hidden},
+        _plain_headers(request),
         body,
         principal.name if principal is not None else "",
     )
 
 
-def _without_secrets(request: web.Request) -> CIMultiDict[str]:
+def _plain_headers(request: web.Request) -> CIMultiDict[str]:
     headers = CIMultiDict(request.headers)
-    for name in _SECRET_HEADERS:
+    for name in _SPENT_HEADERS:
         headers.popall(name, None)
     return headers
-
-
-_SECRET_HEADERS = ("authorization", "cookie", "x-wattline-run-key")
 
 
 def response_of(answer: PushAnswer) -> web.Response:

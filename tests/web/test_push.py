@@ -142,3 +142,23 @@ async def _served_with(house: House, endpoint: Endpoint) -> Server:
     known = hub.endpoints()
     hub.endpoints = lambda: [*known, (endpoint, intake)]  # type: ignore[method-assign]
     return await serve(hub, "127.0.0.1", 0)
+
+
+async def test_a_key_in_form_or_query_stays_at_the_gate(house: House) -> None:
+    seen: list[PushRequest] = []
+    token = house.tokens["ingest"]
+
+    async def handle(request: PushRequest, intake: Intake) -> PushAnswer:
+        seen.append(request)
+        return PushAnswer(204)
+
+    places = ("query:apikey", "form:apikey")
+    house.server = await _served_with(house, Endpoint("POST", "/keys", handle, credentials=places))
+    await house.post("/keys?node=n", by=None, data={"apikey": token, "power": "7"})
+    await house.post("/keys?node=n", by=None, params={"apikey": token}, data={"power": "7"})
+    await house.post("/keys?node=n", by="ingest", data={"apikey": token, "power": "7"})
+    await house.server.stop()
+
+    assert [request.query for request in seen] == [{"node": "n"}] * 3
+    assert all(b"power=7" in request.body for request in seen)
+    assert token not in repr(seen)

@@ -30,3 +30,15 @@ async def test_readings_come_in_pages(house: House) -> None:
     assert list(pages[0]) == ["ts", "value", "next"]
     assert [value for page in pages for value in page["value"]] == [1000.0 * n for n in range(COUNT)]
     assert (await house.get("/api/v1/series/no.such/readings")).status == 404
+
+
+async def test_what_was_kept_aside_is_listed_with_its_reason(house: House) -> None:
+    sent = [{"device": "m", "ts": "1999-01-01T00:00:00Z", "values": {"power": n}} for n in range(3)]
+    pushed = await house.post("/api/v1/ingest", json=sent)
+    first = (await house.get("/api/v1/quarantine?limit=2")).json
+    second = (await house.get(f"/api/v1/quarantine?limit=2&cursor={first['next']}")).json
+
+    assert pushed.status in (207, 422)
+    assert [item["series"] for item in first["items"] + second["items"]] == ["m.power"] * 3
+    assert all(item["code"].startswith("WL-") and item["detail"] for item in first["items"])
+    assert second["next"] is None
