@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
+import socket
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -72,6 +73,7 @@ class Link:
     tap: Tap | None
     inner: PahoClient
     lost_because: ReasonCode | None = None
+    no_socket: OSError | None = None
     closed: asyncio.Event = field(default_factory=asyncio.Event)
     _flushing: bool = False
 
@@ -129,9 +131,15 @@ class Link:
         Raises:
             CannotConnect: always.
         """
-        with suppress(aiomqtt.MqttError):
-            async for _ in self.client.messages:  # the tap diverts all messages: this only ends
-                pass
+        # aiomqtt forgets a connection that is lost in the loop turn of its CONNACK, and paho does not tell of
+        # errors in aiomqtt's own callbacks: either of them may be the one that notices
+        watchers = [asyncio.create_task(self.closed.wait()), asyncio.create_task(self._ended())]
+        try:
+            await asyncio.wait(watchers, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for watcher in watchers:
+                watcher.cancel()
+            await asyncio.gather(*watchers, return_exceptions=True)
         reason = self.lost_because
         if reason is not None and reason.value == _TAKEN_OVER:
             raise CannotConnect(
@@ -143,6 +151,11 @@ class Link:
         raise CannotConnect(
             "the connection to the broker was lost", code="WL-MQT-011", where=self.target.place
         )
+
+    async def _ended(self) -> None:
+        with suppress(aiomqtt.MqttError):
+            async for _ in self.client.messages:  # the tap diverts all messages: this only ends
+                pass
 
     def _flush_soon(self) -> None:
         if self._flushing or self.tap is None:
@@ -203,14 +216,6 @@ async def _enter(link: Link) -> None:
 
 
 def _client(target: Target) -> aiomqtt.Client:
-    tls = None
-    if target.tls:
-        try:
-            tls = ssl.create_default_context(cafile=target.ca)
-        except OSError as error:
-            raise InvalidAuth(
-                "the TLS certificates cannot be read", code="WL-MQT-021", where=str(target.ca)
-            ) from error
     properties = None
     if target.mqtt5:
         properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # untyped in paho
@@ -230,8 +235,23 @@ def _client(target: Target) -> aiomqtt.Client:
         properties=properties,
         keepalive=KEEPALIVE_S,
         timeout=CONNECT_TIMEOUT_S,
-        tls_context=tls,
     )
+
+
+def _socket(target: Target) -> socket.socket:
+    """A connected socket, encrypted where it is wanted.
+
+    Raises:
+        OSError: no connection, no valid certificate, or an unreadable file of authorities.
+    """
+    context = ssl.create_default_context(cafile=target.ca) if target.tls else None
+    plain = socket.create_connection((target.host, target.port), timeout=CONNECT_TIMEOUT_S)
+    try:
+        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return plain if context is None else context.wrap_socket(plain, server_hostname=target.host)
+    except BaseException:
+        plain.close()
+        raise
 
 
 def _divert(link: Link, arrived: Callable[[], None]) -> None:
@@ -240,10 +260,15 @@ def _divert(link: Link, arrived: Callable[[], None]) -> None:
     inner.manual_ack_set(True)
     connected: Any = inner.on_connect  # aiomqtt's own callbacks, in the shape of paho's API version 2
     disconnected: Any = inner.on_disconnect
-    make_socket = inner._create_socket
 
     def tapped() -> Any:
-        link.tap = Tap(make_socket(), mqtt5=link.target.mqtt5, records=link.records, arrived=arrived)
+        """Runs in a thread of aiomqtt, for it blocks."""
+        try:
+            sock = _socket(link.target)
+        except OSError as error:
+            link.no_socket = error
+            raise
+        link.tap = Tap(sock, mqtt5=link.target.mqtt5, records=link.records, arrived=arrived)
         return link.tap
 
     def on_connect(client: Any, userdata: Any, flags: ConnectFlags, *rest: Any) -> None:
@@ -252,7 +277,9 @@ def _divert(link: Link, arrived: Callable[[], None]) -> None:
             connected(client, userdata, flags, *rest)
 
     def on_disconnect(client: Any, userdata: Any, flags: Any, reason: ReasonCode, *rest: Any) -> None:
-        link.lost_because = reason
+        link.lost_because = (
+            link.lost_because or reason
+        )  # the broker's own reason comes before the closed socket
         link.closed.set()
         if disconnected is not None:
             disconnected(client, userdata, flags, reason, *rest)
@@ -305,9 +332,15 @@ def _refusal(error: Exception, link: Link) -> CannotConnect | InvalidAuth | _Wro
         return InvalidAuth(
             f"the broker refuses the client id {target.client_id!r}", code="WL-MQT-022", where=target.place
         )
-    if isinstance(error, ssl.SSLError):
+    if target.ca and isinstance(link.no_socket, FileNotFoundError | PermissionError):
+        return InvalidAuth(
+            f"the certificates in {target.ca} cannot be read: {link.no_socket.strerror}",
+            code="WL-MQT-021",
+            where=target.place,
+        )
+    if isinstance(link.no_socket, ssl.SSLError):
         return CannotConnect(
-            f"no TLS connection: {error.reason or error}",
+            f"no TLS connection: {link.no_socket.reason or link.no_socket}",
             code="WL-MQT-021",
             where=target.place,
             hint="check the port, and tls: {ca: FILE} for a certificate of your own",

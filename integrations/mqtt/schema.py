@@ -189,6 +189,7 @@ _TOPIC = vol.All(
 
 SCHEMA = vol.Schema(
     {
+        vol.Optional("name"): vol.All(str, vol.Length(max=200)),
         vol.Optional("broker", default="embedded"): vol.All(str, vol.Length(min=1)),
         vol.Optional("host"): vol.All(str, vol.Length(min=1)),
         vol.Optional("port"): _port,

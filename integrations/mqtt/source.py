@@ -34,6 +34,11 @@ _RETRY_FIRST_S, _RETRY_CAP_S = 0.1, 4.0
 _STEADY_S = 5.0
 _AWAY_S = 10.0
 _FINISH_S = 3.0
+_SUSPICIOUS = 5
+_TWO_CLIENTS = (
+    "WL-MQT-012 the broker ended five connections in a row soon after they began; if another client uses the id"
+    " %r too, give one of them another client_id"
+)
 _MAX_ROUTES = 20_000
 _KEEP_PAYLOAD_BYTES = 4096
 
@@ -51,6 +56,7 @@ class MqttSource:
         self.mqtt5 = True
         """False once the broker refused MQTT 5; said once in the log."""
         self._told_away = False
+        self._short_lived = 0
         self.unmatched = 0
         """Messages that no configured topic and no added device asked for."""
 
@@ -99,8 +105,11 @@ class MqttSource:
                     lost_at_s = loop.time()
                     if patience_s:
                         LOGGER.warning("%s; trying again", error, extra={"integration": "mqtt"})
-                    if loop.time() - opened_at_s > _STEADY_S:
-                        ceiling_s = _RETRY_FIRST_S
+                    steady = loop.time() - opened_at_s > _STEADY_S
+                    ceiling_s = _RETRY_FIRST_S if steady else ceiling_s
+                    self._short_lived = 0 if steady else self._short_lived + 1
+                    if self._short_lived == _SUSPICIOUS:
+                        LOGGER.warning(_TWO_CLIENTS, self._client_id(), extra={"integration": "mqtt"})
                 if loop.time() - lost_at_s >= patience_s:
                     raise _without_broker(error) from error
                 if loop.time() - lost_at_s > _AWAY_S and not self._told_away:
@@ -238,9 +247,13 @@ class MqttSource:
             self._intake.set_availability(device, online)
         self._found.set_all(self._intake, online=online)
 
+    def _client_id(self) -> str:
+        """Always the same for an entry, for the broker keeps its session under this name."""
+        return self._settings.client_id or f"wattline-{self._intake.entry_id}"
+
     def _target(self) -> Target:
         settings = self._settings
-        client_id = settings.client_id or f"wattline-{self._intake.entry_id}"
+        client_id = self._client_id()
         if settings.host:
             return _target_of(settings, client_id, mqtt5=self.mqtt5)
         broker = self._intake.broker

@@ -19,7 +19,7 @@ from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from integrations.mqtt.filters import FILTERS, GLOBALS, bounded_replace, to_float, to_int, to_round
-from integrations.mqtt.numbers import Unreadable
+from integrations.mqtt.numbers import WHITESPACE, Unreadable
 
 MAX_SOURCE_CHARS = 4096
 MAX_OUTPUT_CHARS = 1024
@@ -161,7 +161,7 @@ class ValueTemplate:
         if data is not MISSING:
             names["json"] = names["value_json"] = data
         try:
-            return _limited(self._code.generate(names)).strip()
+            return _limited(self._code.generate(names)).strip(WHITESPACE)
         except UndefinedError:
             return MISSING
         except Unreadable:
