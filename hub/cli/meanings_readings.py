@@ -329,10 +329,10 @@ READINGS: Final[Mapping[str, CodeText]] = {
         "The hub tries again; with QoS 1 the broker keeps what is sent meanwhile.",
     ),
     "WL-MQT-012": CodeText(
-        "broker refuses the login",
-        "The MQTT broker refuses user name or password.",
-        "Trying on could lock the account.",
-        "Correct username and password of the mqtt entry.",
+        "another client has our id",
+        "The broker closed the connection because another client signed in with the same client id.",
+        "Two clients with one id throw each other out for ever.",
+        "Give this hub a client_id of its own.",
     ),
     "WL-MQT-013": CodeText(
         "announcement not readable",
