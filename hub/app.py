@@ -36,6 +36,7 @@ from hub.config.keep import load_or_keep, remember_good
 from hub.config.loader import load_tolerant
 from hub.config.secret import revealed
 from hub.config.settings import HubConfig
+from hub.config.tree import MAIN_FILE
 from hub.errors import RetryLater, WattlineError
 from hub.model.admission import Frontier, TimeLimits
 from hub.model.device import DeviceInfo
@@ -72,6 +73,7 @@ class HubOptions:
     host: str | None = None
     port: int | None = None
     safe_mode: bool = False
+    main_file: str = MAIN_FILE
 
 
 @dataclass(slots=True)
@@ -166,7 +168,10 @@ class Hub:
         """
         await asyncio.to_thread(self.plugins.load)
         self.config, self.safe_mode = await asyncio.to_thread(
-            load_tolerant, self.config_dir, self.plugins.schemas()
+            load_tolerant,
+            self.config_dir,
+            self.plugins.schemas(),
+            main_file=self.options.main_file,
         )
         if self.safe_mode is not None:
             LOGGER.error(
@@ -400,7 +405,13 @@ class Hub:
 
     async def reload(self) -> dict[str, Any]:
         """Apply the configuration as it is on disk; an invalid one changes nothing and its errors are returned."""
-        outcome = await asyncio.to_thread(load_or_keep, self.config, self.config_dir, self.plugins.schemas())
+        outcome = await asyncio.to_thread(
+            load_or_keep,
+            self.config,
+            self.config_dir,
+            self.plugins.schemas(),
+            main_file=self.options.main_file,
+        )
         if outcome.errors is not None:
             LOGGER.error("the configuration has errors, the last good one stays\n%s", outcome.errors.render())
             return {"applied": False, "errors": outcome.errors.as_json()}

@@ -13,6 +13,7 @@ from hub.config.diff import ConfigDiff, diff
 from hub.config.errors import ConfigErrors
 from hub.config.loader import IntegrationSchemas, load
 from hub.config.settings import HubConfig
+from hub.config.tree import MAIN_FILE
 
 LAST_GOOD_FILE: Final = "config-last-good.json"
 
@@ -41,10 +42,11 @@ def load_or_keep(
     integration_schemas: IntegrationSchemas,
     *,
     environ: Mapping[str, str] | None = None,
+    main_file: str = MAIN_FILE,
 ) -> Reload:
     """Load anew; an invalid configuration changes nothing and comes back as ``errors``. Never raises for content."""
     try:
-        config = load(config_dir, integration_schemas, environ=environ)
+        config = load(config_dir, integration_schemas, environ=environ, main_file=main_file)
     except ConfigErrors as errors:
         return Reload(previous, ConfigDiff(), errors)
     return Reload(config, diff(previous, config))

@@ -82,6 +82,7 @@ def load(
     integration_schemas: IntegrationSchemas,
     *,
     environ: Mapping[str, str] | None = None,
+    main_file: str = MAIN_FILE,
 ) -> HubConfig:
     """Load ``hub.yaml`` of a directory and all it includes.
 
@@ -89,11 +90,12 @@ def load(
         config_dir: the directory; errors name files relative to it.
         integration_schemas: schema of the options per integration domain.
         environ: variables for ``!env_var``; the environment of the process by default.
+        main_file: name of the file to begin with, where it is not hub.yaml.
 
     Raises:
         ConfigErrors: every error of every file, ordered by place.
     """
-    config, errors = load_tolerant(config_dir, integration_schemas, environ=environ)
+    config, errors = load_tolerant(config_dir, integration_schemas, environ=environ, main_file=main_file)
     if errors:
         raise errors
     return config
@@ -104,13 +106,14 @@ def load_tolerant(
     integration_schemas: IntegrationSchemas,
     *,
     environ: Mapping[str, str] | None = None,
+    main_file: str = MAIN_FILE,
 ) -> tuple[HubConfig, ConfigErrors | None]:
     """The largest valid part of a configuration, and what is wrong with the rest (None where nothing is).
 
     A section with an error takes its defaults; of ``integrations``, ``devices``, ``sinks`` and the kept lists only
     the entries with an error are left out.
     """
-    reader = Reader(config_dir, environ)
+    reader = Reader(config_dir, environ, main_file=main_file)
     tree = reader.read()
     check = _Check(reader, integration_schemas)
     config = check.config(tree.root)
@@ -197,7 +200,7 @@ class _Check:
         node = sections.get("hub")
         present = node.entries if isinstance(node, MappingNode) else {}
         entry = root.entries.get("hub")
-        at = entry.key_at if entry else Position(MAIN_FILE, 1, 1)
+        at = entry.key_at if entry else Position(self._reader.main_file, 1, 1)
         defaults = {"time_zone": site.time_zone, "currency": site.currency}
         if entry is None or isinstance(node, (MappingNode, ScalarNode)):
             for key, value in defaults.items():

@@ -49,8 +49,15 @@ class Tree:
 class Reader:
     """Reads one directory once; afterwards :meth:`finished` gives all findings."""
 
-    def __init__(self, directory: str | os.PathLike[str], environ: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        directory: str | os.PathLike[str],
+        environ: Mapping[str, str] | None = None,
+        *,
+        main_file: str = MAIN_FILE,
+    ) -> None:
         self.directory = os.fspath(directory)
+        self.main_file = main_file
         self.mask = Mask()
         self._found: list[ConfigProblem] = []
         self._files = Directory(directory)
@@ -63,7 +70,7 @@ class Reader:
         self._secrets: dict[str, Secret] | None = None
 
     def read(self) -> Tree:
-        """Read hub.yaml and everything it names."""
+        """Read the main file and everything it names."""
         self._load_secrets()
         root = self._main()
         if root is not None:
@@ -140,23 +147,24 @@ class Reader:
             self._missing(f"there is no configuration directory {self.directory}")
             return None
         try:
-            source = self._files.load(MAIN_FILE, follow_link=True)
+            source = self._files.load(self.main_file, follow_link=True)
         except FileProblem as problem:
             if problem.code == "WL-CFG-041":
-                self._missing(f"there is no {MAIN_FILE} in {self.directory}")
+                self._missing(f"there is no {self.main_file} in {self.directory}")
             else:
-                self._report_file(problem, MAIN_FILE, None)
+                self._report_file(problem, self.main_file, None)
             return None
         node = self._parsed(source)
         if isinstance(node, MappingNode):
             return node
         if not isinstance(node, BrokenNode):
-            self.report("WL-CFG-045", node.at, f"{MAIN_FILE} has to be a mapping of sections such as `hub:`")
+            message = f"{self.main_file} has to be a mapping of sections such as `hub:`"
+            self.report("WL-CFG-045", node.at, message)
         return None
 
     def _missing(self, message: str) -> None:
         hint = "run `wattline init DIR`, or name the right directory with --config"
-        self.report("WL-CFG-001", Position(MAIN_FILE, 0, 0), message, hint)
+        self.report("WL-CFG-001", Position(self.main_file, 0, 0), message, hint)
 
     def _parsed(self, source: SourceFile) -> Node:
         """The tree of one file; parts of a file that is not valid YAML are kept where they can be told apart."""

@@ -331,3 +331,14 @@ def test_the_directory_may_be_given_as_text(folder: Folder) -> None:
     folder.write(SITE)
 
     assert load(str(folder.path), SCHEMAS).site.currency == "EUR"
+
+
+def test_another_main_file_is_loaded_and_named_in_errors(folder: Folder) -> None:
+    folder.write(SITE).write("hub: {name: Demo, time_zone: Europe/Paris, currency: CHF}\n", "demo.yaml")
+    folder.write("nonsense: 1\n", "broken.yaml")
+
+    _, errors = load_tolerant(folder.path, SCHEMAS, environ={}, main_file="broken.yaml")
+
+    assert load(folder.path, SCHEMAS, environ={}, main_file="demo.yaml").site.currency == "CHF"
+    assert errors is not None
+    assert {item.file for item in errors.items} == {"broken.yaml"}
