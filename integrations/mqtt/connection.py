@@ -36,6 +36,7 @@ CONNECT_TIMEOUT_S = 5.0
 _CLOSE_TIMEOUT_S = 2.0
 _SUBSCRIBE_AT_ONCE = 200
 _FLUSH_AGAIN_S = 0.005
+_LAST_WORDS_S = 0.2
 _UNSUPPORTED_VERSION = 132
 _TAKEN_OVER = 142
 _BAD_CREDENTIALS = frozenset((134, 135, 138, 140))
@@ -206,6 +207,7 @@ async def _enter(link: Link) -> None:
     entered = asyncio.ensure_future(link.client.__aenter__())
     try:
         await asyncio.wait([closed, entered], return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait([entered], timeout=_LAST_WORDS_S)  # a refusal and the end come together
         if not entered.done():
             raise aiomqtt.MqttError("the broker closed the connection before it answered")
         entered.result()
