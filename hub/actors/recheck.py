@@ -218,7 +218,7 @@ def _differs(left: NDArray[np.generic], right: NDArray[np.generic]) -> NDArray[n
 
 
 def _plain(value: np.generic) -> float | None:
-    number = float(value)  # type: ignore[arg-type]  # every column is numeric
+    number = float(value)
     return None if number != number else number
 
 

@@ -54,7 +54,8 @@ async def check_storage(request: web.Request) -> web.Response:
 )
 async def get_derivation(request: web.Request) -> web.Response:
     """How many series wait to be derived again."""
-    return json_response(asdict(await ask(hub_of(request).processing, GetDerivationState())))
+    state = await ask(hub_of(request).processing, GetDerivationState())
+    return json_response(asdict(state))
 
 
 @routes.post(
