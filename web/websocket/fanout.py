@@ -1,7 +1,7 @@
 """The fan-out: facts of the bus in, frames to every subscribed connection out.
 
 The first change after quiet goes out in the same turn of the loop; what comes meanwhile waits for the next
-flush, 10 ms later at the earliest and 250 ms at the latest, so that sending takes a tenth of the loop at most.
+flush, 10 ms later at the earliest and 250 ms at the latest, so that sending takes a small share of the loop.
 A flush renders each channel once and writes ready bytes: no task and no serialisation per client.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 
 import orjson
@@ -31,7 +32,8 @@ from web.websocket.states import StateBook, newest_of
 LOGGER = logging.getLogger(__name__)
 
 GOING_AWAY, TRY_LATER, SESSION_ENDED = 1001, 1013, 4001
-SHARE_OF_LOOP = 10
+PAUSE_PER_WORK = 6
+"""Sending takes a seventh of the loop at most: so many times its CPU time passes until the next flush."""
 SWEEP_EVERY_TICKS = 15
 LIVE_EVERY_S = 0.25
 LIVE_QUIET_S = 5.0
@@ -54,8 +56,8 @@ class Fanout:
         self._pending: dict[int, tuple[int, float]] = {}
         self._states: bytes | None = None
         self._timer: asyncio.Handle | None = None
-        self._flushed_s = 0.0
-        self._interval_s = limits.flush_min_s
+        self._next_s = 0.0
+        self._planned_s = 0.0
         self._ticks = 0
         self._live_failing = ""
         self._live_meaning: dict[str, object] = {}
@@ -209,19 +211,25 @@ class Fanout:
         if self._timer is not None or self.closing:
             return
         loop = asyncio.get_running_loop()
-        wait_s = self._flushed_s + self._interval_s - loop.time()
-        self._timer = loop.call_soon(self._flush) if wait_s <= 0 else loop.call_later(wait_s, self._flush)
+        now_s = loop.time()
+        self._planned_s = max(now_s, self._next_s)
+        if self._planned_s <= now_s:
+            self._timer = loop.call_soon(self._flush)
+        else:
+            self._timer = loop.call_at(self._planned_s, self._flush)
 
     def _flush(self) -> None:
         loop = asyncio.get_running_loop()
+        begun_cpu_s = time.thread_time()
         self._timer = None
-        self._flushed_s = loop.time()
         self._take_pending()
         seq, now_s = self.book.seq, self.clock.monotonic_s()
         for client in self.clients:
             client.offer(seq, now_s)
-        took_s = loop.time() - self._flushed_s
-        self._interval_s = min(max(SHARE_OF_LOOP * took_s, self.limits.flush_min_s), self.limits.flush_max_s)
+        pause_s = PAUSE_PER_WORK * (time.thread_time() - begun_cpu_s)
+        distance_s = min(max(pause_s, self.limits.flush_min_s), self.limits.flush_max_s)
+        # from the planned time on: a late turn of the loop must not make all later ones late
+        self._next_s = max(self._planned_s + distance_s, loop.time())
 
     def settle(self) -> None:
         """Show in the book what has happened but was not sent yet, so that an answer is never behind."""

@@ -103,7 +103,10 @@ class Live:
     token_ids: dict[str, str] = field(default_factory=dict)
 
     async def open(self, **more: Any) -> aiohttp.ClientWebSocketResponse:
-        return await self.session.ws_connect(self.url, max_msg_size=0, **more)
+        socket: aiohttp.ClientWebSocketResponse = await self.session.ws_connect(
+            self.url, max_msg_size=0, **more
+        )
+        return socket
 
     async def talk(self, token: str = "viewer", **more: Any) -> Talk:
         """A signed-in connection."""
