@@ -24,7 +24,7 @@ from hub.actors.auth import AuthActor, AuthBook
 from hub.actors.board import LatestBoard
 from hub.actors.device import ApplyDevices, CheckSilence, DeviceActor
 from hub.actors.intake import HubIntake
-from hub.actors.integration import EntryStatus, IntegrationActor
+from hub.actors.integration import EntryStatus, IntegrationActor, RestartEntry
 from hub.actors.marks import MarkBook
 from hub.actors.processing import KeepHouse, ProcessingActor, WorkNow
 from hub.actors.recorder import IngestLoad, RecorderActor
@@ -299,14 +299,27 @@ class Hub:
         if settings.mode == "off":
             return
         self._broker = BrokerSupervisor(settings, self.data_dir, listener=self._on_broker)
+        await self._try_broker()
+
+    async def _try_broker(self) -> None:
+        """Start the broker; where it cannot start, say so once and try again later."""
+        if self._broker is None or self._broker_address is not None:
+            return
         try:
             found = await self._broker.start()
             self._broker_address = BrokerAddress(
                 found.host, found.port, found.username, found.password, found.mqtt5
             )
         except WattlineError as error:
-            LOGGER.warning("no MQTT broker of our own: %s", error)
+            if "broker" not in self._health.ill:
+                LOGGER.warning("no MQTT broker of our own: %s", error)
             self._health.note(HealthChanged("broker", False, error.code, str(error)))
+            return
+        if self._health.ill.pop("broker", None):
+            LOGGER.info("the MQTT broker runs now")
+        for entry_id, entry in self._entries.items():
+            if entry.status.state == "needs_user" and entry.options.get("broker") == "embedded":
+                self.supervisor.ref(f"entry:{entry_id}").tell(RestartEntry())
 
     def _on_broker(self, state: BrokerState, text: str) -> None:
         ok = state in (BrokerState.RUNNING, BrokerState.STOPPED)
@@ -330,6 +343,7 @@ class Hub:
     async def _check_silence(self) -> None:
         self.device.tell(CheckSilence())
         self._check_disk()
+        await self._try_broker()
 
     # --- entries
 

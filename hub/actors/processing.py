@@ -309,13 +309,13 @@ class ProcessingActor(AsyncActor):
             if series is None:
                 del self._dirty[number]
                 continue
-            part = Span(max(span.start_ms, span.end_ms - MAX_SPAN_MS), span.end_ms)
+            part = Span(span.start_ms, min(span.end_ms, span.start_ms + MAX_SPAN_MS))
             wanted.append((series, part))
             self._open.forget(number)
             self._started.discard(number)
             self._buffers[number] = _Buffered()
-            if part.start_ms > span.start_ms:
-                self._dirty[number] = Span(span.start_ms, part.start_ms)
+            if part.end_ms < span.end_ms:
+                self._dirty[number] = Span(part.end_ms, span.end_ms)
             else:
                 del self._dirty[number]
         try:
@@ -341,7 +341,9 @@ class ProcessingActor(AsyncActor):
         if series is None:
             return
         self._settling[number] = (result.seen_ms, self._seen_seq + 2)
-        if not result.at_tail:
+        if number in self._dirty:  # the rest of a long range comes next, the tail with it
+            pass
+        elif not result.at_tail:
             self._start_at_tail(number)
         elif self._open.start(number, Rule.of(series), result.derived):
             self._started.add(number)

@@ -105,11 +105,11 @@ class House:
 
 @asynccontextmanager
 async def running_house(
-    folder: Path, now_ms: int = NOW_MS, zone: str = "Europe/Paris"
+    folder: Path, now_ms: int = NOW_MS, zone: str = "Europe/Paris", url: str = "sqlite:///hub.db"
 ) -> AsyncIterator[House]:
     """A house on the store in ``folder``; leaving stops it cleanly."""
     clock = FakeClock(now_ms)
-    database = await Database.open("sqlite:///hub.db", folder, clock=clock)
+    database = await Database.open(url, folder, clock=clock)
     house = House(database, clock, EventBus(), Supervisor(clock), zone=zone)
     try:
         await house.start()

@@ -92,6 +92,18 @@ async def test_closed_months_read_the_same_after_compaction(tmp_path: Path) -> N
                 )
 
 
+async def test_a_range_of_many_months_is_derived_part_by_part(tmp_path: Path) -> None:
+    async with running_house(tmp_path) as house:
+        (power,) = await house.declare("meter", "power")
+        first_ms = NOW_MS - 100 * DAY_MS
+        await house.store([(power, first_ms + at * 1_200_000, 250.0 + at % 5) for at in range(7200)])
+        await house.work()
+        series = house.registry.by_no(power)
+        assert series is not None
+        whole = await house.database.read(lambda conn: rederive(conn, series, first_ms, NOW_MS))
+        assert (await derived(house, power)).same_as(whole.derived.slots)
+
+
 async def test_a_rebuild_gives_the_same_rows(tmp_path: Path) -> None:
     async with running_house(tmp_path) as house:
         (register,) = await house.declare("meter", "energy_import")
