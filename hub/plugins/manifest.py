@@ -60,9 +60,10 @@ def read_manifest(folder: Path) -> Manifest:
         checked = _SCHEMA(plain)
     except vol.Invalid as error:
         raise AskUser("WL-PLG-002", f"the manifest is wrong: {error}", where=str(path)) from error
-    manifest = Manifest(
-        **{name: tuple(value) if isinstance(value, list) else value for name, value in checked.items()}
-    )
+    plain_fields: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in checked.items()
+    }
+    manifest = Manifest(**plain_fields)
     if manifest.api != API_VERSION:
         raise AskUser(
             "WL-PLG-003",
