@@ -1,9 +1,10 @@
 """One connection as the fan-out sees it: what it subscribed to, and how much it has really read.
 
 The system's buffers hide a client that does not read, so pings mark places in the stream of frames: the pong
-tells that the client has read up to there. A client that takes longer than :data:`HOLD_S` for that gets one
-frame at a time from then on, always with the newest values, until it is quick again. So what waits for one
-client is bounded by what is sent within :data:`HOLD_S`, whatever the buffers below would take.
+tells that the client has read up to there. A client starts with one frame at a time, always with the newest
+values; once a pong comes within :data:`EASY_S` it gets every flush, until one takes longer than :data:`HOLD_S`.
+So what waits for one client is bounded by what is sent within :data:`HOLD_S`, whatever the buffers below would
+take. Of a client that answers no pings at all only the buffers are known; it is closed when its time is over.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ HangUp: TypeAlias = Callable[[int, str], None]
 
 MARK_EVERY_S = 0.2
 MARK_EVERY_BYTES = 16 * 1024
-HOLD_S = 0.5
-EASY_S = 0.25
+HOLD_S = 0.25
+EASY_S = 0.05
 
 
 @dataclass(slots=True)
@@ -51,7 +52,7 @@ class Client:
     subscriptions: dict[int, Subscription] = field(default_factory=dict)
     behind: bool = False
     closing: bool = False
-    slow: bool = False
+    slow: bool = True
     _answers_pings: bool = False
     _marks: deque[tuple[int, float]] = field(default_factory=deque)
     _next_mark: int = 1
@@ -77,11 +78,17 @@ class Client:
         if frames:
             self._write(frames, now_s)
 
+    def begin(self, now_s: float) -> None:
+        """Find out how quick the client is, with a mark behind what was just sent."""
+        self.slow = True
+        if not self.closing and not self.transport.is_closing():
+            self._write([], now_s)
+
     def is_ready(self, now_s: float) -> bool:
         """False while more would only wait in buffers."""
         if self.closing or self.transport.is_closing():
             return False
-        if self._marks and (self.slow or self._is_late(now_s)):
+        if self._marks and self._answers_pings and (self.slow or self._is_late(now_s)):
             return False
         return self.transport.get_write_buffer_size() <= self.limits.buffer_bytes
 
@@ -118,7 +125,7 @@ class Client:
         return True
 
     def _is_late(self, now_s: float) -> bool:
-        if self._answers_pings and now_s - self._marks[0][1] > HOLD_S:
+        if now_s - self._marks[0][1] > HOLD_S:
             self.slow = True
         return self.slow
 

@@ -92,6 +92,7 @@ class Connection:
         self.fanout.join(self.client)
         try:
             await self._send({"type": "auth_ok", "ha_version": HA_VERSION})
+            self.client.begin(self.fanout.clock.monotonic_s())
             await self._converse()
         finally:
             self.client.closing = True

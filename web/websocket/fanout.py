@@ -123,6 +123,7 @@ class Fanout:
         """News of ``channel`` after flush ``since`` go to the client from now on."""
         self.channels.setdefault(channel.key, channel)
         channel.users += 1
+        client.begin(self.clock.monotonic_s())
         client.subscriptions[subscription_id] = Subscription(subscription_id, channel, since)
         if since < self.book.seq:
             self.catch_up(client)

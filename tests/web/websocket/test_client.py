@@ -92,9 +92,22 @@ def _pings(wire: Wire) -> list[bytes]:
     return found
 
 
+def _known_as_quick(client: Client, wire: Wire) -> None:
+    client.begin(99)
+    client.pong(_pings(wire)[-1], 99.001)
+
+
 def test_a_quick_client_gets_every_flush(client: Client, wire: Wire) -> None:
+    _known_as_quick(client, wire)
     for seq in range(1, 6):
         _flush(client, seq, 100 + seq * 0.01)
+
+    assert _events(wire) == [[seq - 1, seq] for seq in range(1, 6)]
+
+
+def test_a_client_that_answers_no_pings_is_known_by_its_buffers_alone(client: Client, wire: Wire) -> None:
+    for seq in range(1, 6):
+        _flush(client, seq, 100 + seq)
 
     assert _events(wire) == [[seq - 1, seq] for seq in range(1, 6)]
 
@@ -112,35 +125,35 @@ def test_a_full_buffer_holds_back_and_the_newest_comes_later(client: Client, wir
 
 
 def test_a_late_pong_makes_a_client_slow_until_it_is_quick_again(client: Client, wire: Wire) -> None:
+    _known_as_quick(client, wire)
     _flush(client, 1, 100)
-    client.pong(_pings(wire)[0], 100.1)
-    _flush(client, 2, 101)
-    _flush(client, 3, 101 + HOLD_S + 0.01)
+    _flush(client, 2, 100 + HOLD_S + 0.01)
     assert (client.slow, client.behind) == (True, True)
 
     client.pong(_pings(wire)[-1], 103)
-    client.offer(3, 103)
-    _flush(client, 4, 103.01)
+    client.offer(2, 103)
+    _flush(client, 3, 103.01)
     assert client.behind
-    client.pong(_pings(wire)[-1], 103.1)
-    client.offer(4, 103.1)
+    client.pong(_pings(wire)[-1], 103.02)
+    client.offer(3, 103.02)
 
-    assert _events(wire) == [[0, 1], [1, 2], [2, 3], [3, 4]]
+    assert _events(wire) == [[0, 1], [1, 2], [2, 3]]
     assert not client.slow
 
 
-def test_a_slow_client_gets_one_frame_at_a_time(client: Client, wire: Wire) -> None:
+def test_a_slow_client_gets_one_frame_at_a_time_and_the_newest(client: Client, wire: Wire) -> None:
     now_s = 100.0
-    _flush(client, 1, now_s)
-    client.pong(_pings(wire)[-1], now_s + 0.01)
-    for seq in range(2, 1002):
+    client.begin(now_s)
+    client.pong(_pings(wire)[-1], now_s + 1)
+    for seq in range(1, 1001):
         now_s += 0.01
         _flush(client, seq, now_s)
         if seq % 100 == 0:
             client.pong(_pings(wire)[-1], now_s)
+            client.offer(seq, now_s)
 
     assert client.slow
-    assert len(_events(wire)) < 100
+    assert _events(wire) == [[0, 1], [1, 100], *([seq, seq + 100] for seq in range(100, 1000, 100))]
 
 
 @pytest.mark.parametrize("payload", [b"", b"x", b"99", b"0", b"-1", b"9" * 100, b"\xff"])
