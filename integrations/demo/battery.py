@@ -38,19 +38,21 @@ class Battery:
             every minute's beginning and at the end. Limits are met by doing less.
         """
         full, empty, limit = self.capacity_mj, self.reserve_mj, self.limit_mw
-        powers: list[int] = []
+        powers = [0] * len(wanted_mw)
         stored = [stored_mj]
-        for wish in wanted_mw.tolist():
-            power = 0
+        # plain comparisons: this loop is a third of the cost of a simulated day
+        for at, wish in enumerate(wanted_mw.tolist()):
             if wish > _SLEEPS_BELOW_MW:
-                power = (
-                    min(wish, limit, (full - stored_mj) * 100 // (60 * CHARGE_PERCENT)) // _STEP_MW * _STEP_MW
-                )
+                room = (full - stored_mj) * 100 // (60 * CHARGE_PERCENT)
+                power = wish if wish < limit else limit
+                power = (power if power < room else room) // _STEP_MW * _STEP_MW
                 stored_mj += power * 60 * CHARGE_PERCENT // 100
-            elif wish < -_SLEEPS_BELOW_MW:
-                give = min(-wish, limit, max(stored_mj - empty, 0) * DISCHARGE_PERCENT // 6000)
-                power = -(give // _STEP_MW * _STEP_MW)
-                stored_mj += power * 6000 // DISCHARGE_PERCENT
-            powers.append(power)
+                powers[at] = power
+            elif wish < -_SLEEPS_BELOW_MW and stored_mj > empty:
+                left = (stored_mj - empty) * DISCHARGE_PERCENT // 6000
+                power = -wish if -wish < limit else limit
+                power = (power if power < left else left) // _STEP_MW * _STEP_MW
+                stored_mj += power * -6000 // DISCHARGE_PERCENT
+                powers[at] = -power
             stored.append(stored_mj)
         return powers, stored
