@@ -250,19 +250,6 @@ class Hub:
 
     async def _start_actors(self) -> None:
         config = self.config
-        self.recorder = self.supervisor.start(
-            "recorder",
-            lambda: RecorderActor(
-                self.database,
-                self.bus,
-                self.clock,
-                registry=self.registry,
-                frontier=self._frontier,
-                marks=self._marks,
-                load=self.load,
-                limits=TimeLimits(int(config.site.late_after_s * 1000), int(config.site.past_limit_s * 1000)),
-            ),
-        )
         self.device = self.supervisor.start(
             "device",
             lambda: DeviceActor(
@@ -287,10 +274,24 @@ class Hub:
                 seal_after_ms=int(config.storage.seal_after_s * 1000),
             ),
         )
+        # after processing, so that it stops before it: what is committed last is still derived
+        self.recorder = self.supervisor.start(
+            "recorder",
+            lambda: RecorderActor(
+                self.database,
+                self.bus,
+                self.clock,
+                registry=self.registry,
+                frontier=self._frontier,
+                marks=self._marks,
+                load=self.load,
+                limits=TimeLimits(int(config.site.late_after_s * 1000), int(config.site.past_limit_s * 1000)),
+            ),
+        )
         self.auth = self.supervisor.start(
             "auth", lambda: AuthActor(self.database, self.bus, self.clock, self.data_dir, self.auth_book)
         )
-        for name in ("recorder", "device", "processing", "auth"):
+        for name in ("device", "processing", "recorder", "auth"):
             await self.supervisor.ready(name)
         await request(self.device, ApplyDevices(_device_infos(config), config.discovery))
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -39,6 +40,8 @@ from hub.storage.rederive import Rederived
 LOGGER = logging.getLogger(__name__)
 
 SERIES_PER_TURN = 25
+FAREWELL_S = 1.0
+"""How long a stop may go on deriving."""
 CLEARED_PER_TURN = 2_000
 MAX_SPAN_MS = 31 * 86_400_000
 """Longer ranges are derived a month at a time, so that no read transaction is long."""
@@ -150,6 +153,7 @@ class ProcessingActor(AsyncActor):
         self._work: asyncio.Task[None] | None = None
         self._work_again = False
         self._failing = ""
+        self._until_s = math.inf
         for event in (ReadingsStored, RangesDirtied, DeviceChanged):
             self.at_end(bus.subscribe(event, self.ref).cancel)
 
@@ -161,9 +165,15 @@ class ProcessingActor(AsyncActor):
                 self._soil(number, start_ms, end_ms)
 
     async def teardown(self) -> None:
-        """Write what is folded, so that a clean start has nothing to derive again."""
+        """Write what is folded and derive what is dirty, so that a clean start has nothing to derive again.
+
+        What takes longer than ``FAREWELL_S`` stays marked in the store, and the next start takes it up.
+        """
+        self._until_s = self._clock.monotonic_s() + FAREWELL_S
         if self._work is not None:
             await self._work
+        if not self._failing:
+            await self._turns()
         if not self._failing:
             await self._flush()
 
@@ -263,7 +273,7 @@ class ProcessingActor(AsyncActor):
             self._work_again = False
             try:
                 await self._flush()
-                while self._dirty:
+                while self._dirty and self._clock.monotonic_s() < self._until_s:
                     await self._derive_some()
                 await self._store.derive_days(self._registry)
                 self._recovered()
