@@ -21,6 +21,8 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import click
+
 from tests.chaos import store
 from tests.chaos.deadline import until
 from tests.chaos.hub_process import HubProcess, quiet_config
@@ -178,16 +180,15 @@ async def run(runs: int, rate: float, folder: Path, seed: int | None) -> int:
         for number in range(1, runs + 1):
             done = await made.round(LAST_KILL_S)
             bad += bool(done.faults)
-            print(
+            click.echo(
                 f"{number:4d}  killed after {done.killed_after_s:4.2f} s  ready {done.ready_s:4.2f} s"
                 f"  drained {done.drained_s:5.2f} s  {done.verdict}  {'; '.join(done.faults) or 'ok'}",
-                flush=True,
             )
         code, took_s = await made.hub.stop()
         wrong = await made.totals_are_the_ledgers()
-        print("\n".join(wrong) or "totals of all registers are those of the ledger")
+        click.echo("\n".join(wrong) or "totals of all registers are those of the ledger")
         ready = sorted(one.ready_s for one in made.rounds)
-        print(
+        click.echo(
             f"{runs - bad}/{runs} rounds without fault; ready again median {statistics.median(ready):.2f} s,"
             f" p95 {ready[int(0.95 * (len(ready) - 1))]:.2f} s; last stop code {code} in {took_s:.2f} s"
         )
