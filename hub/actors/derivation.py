@@ -32,7 +32,9 @@ ZONE = "zone"
 _ZONE_SETTING = "derived.zone"
 _FOR_EVER_MS = 1 << 53
 ROWS_PER_JOB = 1_000
-DAYS_PER_JOB = 50
+DAYS_PER_JOB = 100
+DAY_MS = 86_400_000
+SPANS_PER_JOB_MS = 5 * DAY_MS
 SEALED_PER_TURN = 200
 COMPACT_AFTER_MS = 3 * 86_400_000
 
@@ -130,27 +132,29 @@ class DerivationStore:
 
     async def rederive(self, wanted: Sequence[tuple[Series, Span]]) -> list[Rederived]:
         """Derive ranges again and replace their rows; marks inside the ranges that are past go away."""
-        if not wanted:
-            return []
         self.revision += 1
-        results = []
-        for series, span in wanted:
-            result = await self._database.read(
-                lambda conn, series=series, span=span: rederive(conn, series, span.start_ms, span.end_ms)  # type: ignore[misc]  # bound per turn
+        results: list[Rederived] = []
+        for group in _by_work(wanted):
+            found = await self._database.read(
+                lambda conn, group=group: [  # type: ignore[misc]  # bound per turn
+                    rederive(conn, series, span.start_ms, span.end_ms) for series, span in group
+                ]
             )
-            await self._replace(result)
-            results.append(result)
+            await self._replace(found)
+            results += found
         return results
 
-    async def _replace(self, result: Rederived) -> None:
-        columns = result.derived.slots
-        rows = self._rows(np.full(len(columns), result.series, np.int32), columns)
-        new_days = self._new_days([(result.series, result.start_ms, result.end_ms)])
+    async def _replace(self, results: Sequence[Rederived]) -> None:
+        now_ms = self._database.now_ms()
+        closed_ms = _closed_before(slots.SLOT, now_ms)
+        new_days = self._new_days([(one.series, one.start_ms, one.end_ms) for one in results])
 
         def job(conn: sa.Connection) -> None:
-            slots.delete_rows(conn, result.series, slots.SLOT, result.start_ms, result.end_ms)
-            slots.write_rows(conn, rows)
-            _mark_days(conn, new_days, self._database.now_ms())
+            for one in results:
+                columns = one.derived.slots
+                rows = self._rows(np.full(len(columns), one.series, np.int32), columns)
+                slots.replace(conn, one.series, rows, one.start_ms, one.end_ms, closed_ms)
+            _mark_days(conn, new_days, now_ms)
 
         await self._database.write(job, label="slots")
         self._note_days(new_days)
@@ -196,37 +200,37 @@ class DerivationStore:
             for start_ms, end_ms in days
             if end_ms <= now_ms
         ]
+        due.sort()
         for first in range(0, len(due), DAYS_PER_JOB):
             await self._derive_day_rows(due[first : first + DAYS_PER_JOB], registry)
 
     async def _derive_day_rows(self, days: list[tuple[int, int, int]], registry: Registry) -> None:
-        known = [day for day in days if registry.by_no(day[0]) is not None]
-        results = await self._database.read(lambda conn: [_sum_day(conn, *day) for day in known])
-        gone = set(days) - set(known)
+        """Sum days, given in order of series and time, and take their marks away in the same transaction.
+
+        Only this actor's one turn of work writes slots, so none of them changes between reading and writing.
+        """
+        runs = [run for run in _day_runs(days) if registry.by_no(run.number) is not None]
+        sums = await self._database.read(lambda conn: [_sum_days(conn, run) for run in runs])
+        closed_ms = _closed_before(slots.DAY, self._database.now_ms())
 
         def job(conn: sa.Connection) -> None:
-            for (number, start_ms, end_ms), columns in zip(known, results, strict=True):
-                slots.delete_rows(conn, number, slots.DAY, start_ms, end_ms)
-                slots.write_rows(conn, self._day_row(number, end_ms, columns))
+            for run, columns in zip(runs, sums, strict=True):
+                rows = self._day_rows(run, columns)
+                slots.replace(conn, run.number, rows, int(run.starts[0]), int(run.ends[-1]), closed_ms)
             for number, start_ms, end_ms in days:
                 _delete_mark(conn, number, start_ms, end_ms, DAYS)
 
-        # a slot that changes from here on marks its day again: forget first, the writer keeps the order
-        for number, start_ms, end_ms in (*known, *gone):
+        await self._database.write(job, label="days")
+        for number, start_ms, end_ms in days:
             self.dirty_days[number].discard((start_ms, end_ms))
             if not self.dirty_days[number]:
                 del self.dirty_days[number]
-        try:
-            await self._database.write(job, label="days")
-        except BaseException:
-            self._note_days(days)
-            raise
 
-    def _day_row(self, number: int, end_ms: int, columns: SlotColumns) -> slots.MetricRows:
+    def _day_rows(self, run: _Run, columns: SlotColumns) -> slots.MetricRows:
         return slots.MetricRows(
             slots.DAY,
-            np.full(len(columns), number, np.int32),
-            np.full(len(columns), end_ms, np.int64),
+            np.full(len(columns), run.number, np.int32),
+            run.ends[np.searchsorted(run.starts, columns.start_ms)],
             columns,
             self.revision,
             self._zone,
@@ -255,9 +259,7 @@ class DerivationStore:
             ).left
 
     async def _compact(self, resolution: str, now_ms: int) -> int:
-        before_ms = slots.period_of(slots.SLOT, now_ms - COMPACT_AFTER_MS)
-        if resolution == slots.DAY:
-            before_ms -= 86_400_000 * 2
+        before_ms = _closed_before(resolution, now_ms)
         found = await self._database.read(lambda conn: slots.periods_to_compact(conn, resolution, before_ms))
         for number, period_ms in found:
             await self._database.write(
@@ -291,9 +293,53 @@ def _spans(rows: slots.MetricRows) -> list[tuple[int, int, int]]:
     return spans
 
 
-def _sum_day(conn: sa.Connection, number: int, start_ms: int, end_ms: int) -> SlotColumns:
-    columns = slots.read(conn, [number], slots.SLOT, start_ms, end_ms)[number]
-    return day_rows(columns, np.array([start_ms]), np.array([end_ms]))
+def _by_work(wanted: Sequence[tuple[Series, Span]]) -> list[list[tuple[Series, Span]]]:
+    """Short ranges together, long ones alone: neither reading nor writing them may take long."""
+    groups: list[list[tuple[Series, Span]]] = []
+    room_ms = 0
+    for series, span in wanted:
+        length_ms = span.end_ms - span.start_ms
+        if not groups or length_ms > room_ms:
+            groups.append([])
+            room_ms = SPANS_PER_JOB_MS
+        groups[-1].append((series, span))
+        room_ms -= length_ms + SLOT_MS
+    return groups
+
+
+def _closed_before(resolution: str, now_ms: int) -> int:
+    """Rows that start before this lie in blocks; days change a little longer than the slots they are made of."""
+    month_ms = slots.period_of(slots.SLOT, now_ms - COMPACT_AFTER_MS)
+    return month_ms - 2 * DAY_MS if resolution == slots.DAY else month_ms
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """Days of one series that follow each other."""
+
+    number: int
+    starts: NDArray[np.int64]
+    ends: NDArray[np.int64]
+
+
+def _day_runs(days: Sequence[tuple[int, int, int]]) -> list[_Run]:
+    """Days in order of series and time, joined where one begins as the other ends."""
+    runs: list[list[tuple[int, int, int]]] = []
+    for day in days:
+        follows = runs and runs[-1][-1][0] == day[0] and runs[-1][-1][2] == day[1]
+        if follows:
+            runs[-1].append(day)
+        else:
+            runs.append([day])
+    return [
+        _Run(run[0][0], np.array([day[1] for day in run]), np.array([day[2] for day in run])) for run in runs
+    ]
+
+
+def _sum_days(conn: sa.Connection, run: _Run) -> SlotColumns:
+    first_ms, last_ms = int(run.starts[0]), int(run.ends[-1])
+    columns = slots.read(conn, [run.number], slots.SLOT, first_ms, last_ms)[run.number]
+    return day_rows(columns, run.starts, run.ends)
 
 
 def _mark(number: int, start_ms: int, end_ms: int, cause: str, now_ms: int) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
+from dataclasses import replace as replace_fields
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -56,6 +57,12 @@ class MetricRows:
     def __len__(self) -> int:
         return len(self.series)
 
+    def take(self, rows: NDArray[np.bool_]) -> MetricRows:
+        """The rows that a mask names."""
+        return replace_fields(
+            self, series=self.series[rows], end_ms=self.end_ms[rows], columns=self.columns.take(rows)
+        )
+
 
 def write_rows(conn: sa.Connection, rows: MetricRows) -> None:
     """Insert rows or replace those of the same key."""
@@ -86,6 +93,11 @@ def write_rows(conn: sa.Connection, rows: MetricRows) -> None:
 
 def delete_rows(conn: sa.Connection, series: int, resolution: str, start_ms: int, end_ms: int) -> None:
     """Take away derived rows that start in ``[start_ms, end_ms)``, in blocks too."""
+    _delete_open_rows(conn, series, resolution, start_ms, end_ms)
+    _cut_blocks(conn, series, resolution, start_ms, end_ms)
+
+
+def _delete_open_rows(conn: sa.Connection, series: int, resolution: str, start_ms: int, end_ms: int) -> None:
     table = tables.energy_metrics
     conn.execute(
         sa.delete(table).where(
@@ -95,11 +107,47 @@ def delete_rows(conn: sa.Connection, series: int, resolution: str, start_ms: int
             table.c.start_ms < end_ms,
         )
     )
+
+
+def _cut_blocks(conn: sa.Connection, series: int, resolution: str, start_ms: int, end_ms: int) -> None:
+    if start_ms >= end_ms:
+        return
     for period_ms in _periods_with_blocks(conn, series, resolution, start_ms, end_ms):
         kept = _block_columns(conn, series, resolution, period_ms)
         outside = (kept.start_ms < start_ms) | (kept.start_ms >= end_ms)
         if not outside.all():
             write_block(conn, series, resolution, period_ms, kept.take(outside), revision=0)
+
+
+def replace(
+    conn: sa.Connection, number: int, rows: MetricRows, start_ms: int, end_ms: int, closed_before_ms: int
+) -> None:
+    """Put rows of one series in the place of everything of it that starts in ``[start_ms, end_ms)``.
+
+    What starts before ``closed_before_ms`` goes into blocks at once, so that a year that comes late does not
+    pass through the table of rows.
+    """
+    border_ms = min(max(closed_before_ms, start_ms), end_ms)
+    open_rows = rows.columns.start_ms >= border_ms
+    _delete_open_rows(conn, number, rows.resolution, start_ms, end_ms)
+    _cut_blocks(conn, number, rows.resolution, border_ms, end_ms)
+    write_rows(conn, rows if open_rows.all() else rows.take(open_rows))
+    if start_ms < border_ms:
+        _put_into_blocks(conn, number, rows, start_ms, border_ms)
+
+
+def _put_into_blocks(conn: sa.Connection, number: int, rows: MetricRows, start_ms: int, end_ms: int) -> None:
+    period_ms = period_of(rows.resolution, start_ms)
+    while period_ms < end_ms:
+        after_ms = period_end(rows.resolution, period_ms)
+        kept = _block_columns(conn, number, rows.resolution, period_ms)
+        kept = kept.take((kept.start_ms < start_ms) | (kept.start_ms >= end_ms))
+        starts = rows.columns.start_ms
+        new = rows.columns.take((starts >= max(period_ms, start_ms)) & (starts < min(after_ms, end_ms)))
+        merged = SlotColumns.joined([part for part in (kept, new) if len(part)])
+        order = np.argsort(merged.start_ms, kind="stable")
+        write_block(conn, number, rows.resolution, period_ms, merged.take(order), revision=rows.revision)
+        period_ms = after_ms
 
 
 def read(
