@@ -27,8 +27,8 @@ HangUp: TypeAlias = Callable[[int, str], None]
 
 MARK_EVERY_S = 0.2
 MARK_EVERY_BYTES = 16 * 1024
-HOLD_S = 0.25
-EASY_S = 0.05
+HOLD_S = 0.5
+EASY_S = 0.1
 
 
 @dataclass(slots=True)
