@@ -46,11 +46,15 @@ class Finding:
 
 @dataclass(slots=True)
 class Report:
-    """All points, in order; it ends early where the next ones could not be tried."""
+    """All points, in order; it ends early where the next ones could not be tried.
+
+    ``stuck`` says that the integration still holds a thread, which only the end of the process can free.
+    """
 
     domain: str = ""
     findings: list[Finding] = field(default_factory=list)
     rows: dict[str, int] = field(default_factory=dict)
+    stuck: bool = False
 
     @property
     def ok(self) -> bool:
@@ -116,6 +120,7 @@ def run_kit(folder: Path, options: Mapping[str, Any], seconds: float) -> Report:
         worker.start()
         worker.join(4 * (CONNECT_LIMIT_S + seconds) + _SPARE_S)
         if worker.is_alive():
+            report.stuck = True
             report.note("does not block", "it holds the event loop and does not let go")
     return report
 
@@ -268,7 +273,8 @@ class _Trial:
             problem = f"{type(error).__name__}: {error}; connect() may raise CannotConnect or InvalidAuth"
         for name, rows in intake.rows.items():
             self._report.rows[name] = self._report.rows.get(name, 0) + len(rows)
-        return self._report.note(point, problem)
+        fine = "a push format: it runs until it is cancelled" if self._pushed else ""
+        return self._report.note(point, problem, fine)
 
     async def _stores(self, source: Source, intake: ClockedIntake) -> str:
         running = asyncio.create_task(source.run(intake))

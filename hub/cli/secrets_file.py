@@ -50,6 +50,17 @@ def list_secrets(config_dir: Path, data_dir: Path, as_json: bool) -> None:
     show({"items": names, "file": str(path)}, "\n".join(names) or "no secrets yet", as_json=as_json)
 
 
+def known_secrets(config_dir: Path) -> set[str]:
+    """Every value of the file, to be kept out of what is shown; none where it cannot be read.
+
+    Raises nothing: whoever asks wants to hide, not to use them.
+    """
+    try:
+        return {str(value) for value in _load(config_dir / "secrets.yaml").values()}
+    except ConfigError:
+        return set()
+
+
 def _value() -> str:
     """One text; the line break at the end of a pipe is not part of it."""
     if sys.stdin.isatty():
