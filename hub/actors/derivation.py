@@ -36,7 +36,7 @@ DAYS_PER_JOB = 100
 DAY_MS = 86_400_000
 SPANS_PER_JOB_MS = 5 * DAY_MS
 SEALED_PER_TURN = 200
-COMPACT_AFTER_MS = 3 * 86_400_000
+COMPACT_AFTER_MS = 86_400_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +240,7 @@ class DerivationStore:
     # --- housekeeping
 
     async def keep_house(self, now_ms: int) -> int:
-        """Seal days of readings and compact closed months, one small transaction each."""
+        """Seal days of readings and move older slots and days into blocks, one small transaction each."""
         days = await self._database.read(
             lambda conn: sealing.days_to_seal(conn, now_ms, self._seal_after_ms, at_most=SEALED_PER_TURN)
         )
@@ -309,8 +309,8 @@ def _by_work(wanted: Sequence[tuple[Series, Span]]) -> list[list[tuple[Series, S
 
 def _closed_before(resolution: str, now_ms: int) -> int:
     """Rows that start before this lie in blocks; days change a little longer than the slots they are made of."""
-    month_ms = slots.period_of(slots.SLOT, now_ms - COMPACT_AFTER_MS)
-    return month_ms - 2 * DAY_MS if resolution == slots.DAY else month_ms
+    border_ms = (now_ms - COMPACT_AFTER_MS) // DAY_MS * DAY_MS
+    return border_ms - 2 * DAY_MS if resolution == slots.DAY else border_ms
 
 
 @dataclass(frozen=True, slots=True)

@@ -318,11 +318,11 @@ def _from_days(
     numbers = [one.no for one in wanted.series]
     families = wanted.families()
     found = slots.read(conn, numbers, slots.DAY, wanted.start_ms, wanted.end_ms, families)
+    for positions, together in _by_loose_days(loose).items():
+        found |= _patched(conn, together, found, days, list(positions), families)
     figures: dict[int, dict[str, Column]] = {}
     for one in wanted.series:
         rows = found[one.no]
-        if loose[one.no]:
-            rows = _patched(conn, one.no, rows, days, loose[one.no], families)
         if resolution == "1d" and not set(wanted.columns[one.no]) & {"quality"}:
             figures[one.no] = _placed(one, rows, wanted)
         else:
@@ -344,25 +344,52 @@ def _placed(series: Series, rows: SlotColumns, wanted: _Wanted) -> dict[str, Col
     return placed
 
 
+def _by_loose_days(loose: Mapping[int, list[int]]) -> dict[tuple[int, ...], list[int]]:
+    """Series numbers by the days that must be summed for them: most often all by the running day."""
+    groups: dict[tuple[int, ...], list[int]] = {}
+    for number, positions in loose.items():
+        if positions:
+            groups.setdefault(tuple(positions), []).append(number)
+    return groups
+
+
 def _patched(
     conn: sa.Connection,
-    number: int,
-    rows: SlotColumns,
+    numbers: Sequence[int],
+    found: Mapping[int, SlotColumns],
     days: Buckets,
     loose: list[int],
     families: Sequence[str],
-) -> SlotColumns:
-    """Day rows with the loose days summed from their slots instead."""
+) -> dict[int, SlotColumns]:
+    """Day rows of some series with their loose days summed from slots instead."""
     starts, ends = days.start_ms[loose], days.end_ms[loose]
     # where every day is loose, rows may be left that were summed by the borders of another zone
-    kept = rows.take(~np.isin(rows.start_ms, starts)) if len(loose) < len(days) else SlotColumns.empty()
-    parts = [kept]
+    keep_rows = len(loose) < len(days)
+    parts: dict[int, list[SlotColumns]] = {number: [] for number in numbers}
     for start_ms, end_ms in _runs(starts, ends):
-        inside = slots.read(conn, [number], slots.SLOT, start_ms, end_ms, families)[number]
+        inside = slots.read(conn, numbers, slots.SLOT, start_ms, end_ms, families)
         within = (starts >= start_ms) & (ends <= end_ms)
-        parts.append(day_rows(inside, starts[within], ends[within]))
-    joined = SlotColumns.joined([part for part in parts if len(part)])
-    return joined.take(np.argsort(joined.start_ms, kind="stable"))
+        for number, rows in inside.items():
+            parts[number].append(day_rows(rows, starts[within], ends[within]))
+    return {
+        number: _joined(found[number], parts[number], starts)
+        if keep_rows
+        else SlotColumns.joined(parts[number])
+        for number in numbers
+    }
+
+
+def _joined(rows: SlotColumns, parts: list[SlotColumns], starts: NDArray[np.int64]) -> SlotColumns:
+    """Day rows without the days that begin at ``starts``, and the parts that stand for those."""
+    old = rows
+    if len(rows) and rows.start_ms[-1] >= starts[0]:
+        old = rows.take(~np.isin(rows.start_ms, starts))
+    pieces = [part for part in (old, *parts) if len(part)]
+    if not pieces:
+        return SlotColumns.empty()
+    joined = SlotColumns.joined(pieces) if len(pieces) > 1 else pieces[0]
+    in_order = bool((joined.start_ms[1:] > joined.start_ms[:-1]).all())
+    return joined if in_order else joined.take(np.argsort(joined.start_ms, kind="stable"))
 
 
 def _runs(starts: NDArray[np.int64], ends: NDArray[np.int64]) -> list[tuple[int, int]]:
