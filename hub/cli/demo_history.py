@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
+import signal
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -46,6 +48,8 @@ DONE: Final = "done"
 _MARGIN_MS: Final = DAY_MS
 _APPEND_ROWS: Final = 20_000
 _WORKERS: Final = 2
+_AHEAD: Final = 3
+"""Months that may be made before they are written: more would only fill the memory."""
 
 Progress = Callable[[int, int], None]
 """Called with how many months are written, of how many."""
@@ -148,20 +152,15 @@ async def write_past(
     rows = 0
     progress(0, len(months))
     with _workers(len(months)) as pool:
-        loop = asyncio.get_running_loop()
-        made = [loop.run_in_executor(pool, _make, month) for month in months]
-        try:
-            for at, future in enumerate(made):
-                month = await future
-                made[at] = None  # type: ignore[call-overload]  # a written month need not stay in memory
-                await _write_month(database, month)
-                rows += len(month.ts_ms) * len(month.values)
-                progress(at + 1, len(months))
-        except BaseException:
-            for future in made:
-                if future is not None:
-                    future.cancel()
-            raise
+        waiting: deque[asyncio.Future[_Made]] = deque()
+        for at in range(len(months) + _AHEAD):
+            if at < len(months):
+                waiting.append(asyncio.get_running_loop().run_in_executor(pool, _make, months[at]))
+            if at >= _AHEAD:
+                made = await waiting.popleft()
+                await _write_month(database, made)
+                rows += len(made.ts_ms) * len(made.values)
+                progress(at - _AHEAD + 1, len(months))
     await _write_days(database, past, [one.no for _, one in series])
     await database.write(lambda conn: registry.save_setting(conn, STATE_KEY, DONE))
     return rows
@@ -169,7 +168,13 @@ async def write_past(
 
 @contextmanager
 def _workers(tasks: int) -> Iterator[ProcessPoolExecutor]:
-    pool = ProcessPoolExecutor(min(_WORKERS, tasks), mp_context=multiprocessing.get_context("spawn"))
+    pool = ProcessPoolExecutor(
+        min(_WORKERS, tasks),
+        mp_context=multiprocessing.get_context("spawn"),
+        # Ctrl-C reaches every process of the terminal: the parent ends the others
+        initializer=signal.signal,
+        initargs=(signal.SIGINT, signal.SIG_IGN),
+    )
     try:
         yield pool
     finally:

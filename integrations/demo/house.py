@@ -8,7 +8,6 @@ same range of the whole.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
@@ -29,7 +28,7 @@ _GRID_ROWS = np.array([_ROW["import"], _ROW["export"], _ROW["consumption"]])
 _MJ_PER_MWH = 3600
 _STEP_MW = 100
 _CACHED_DAYS = 4
-_TREMBLE_W = 0.035
+_TREMBLE_SHARE = 0.035
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +209,7 @@ class House:
 
     def _tremble(self, minute: Int64, grid_mw: Int64, consumption_mw: Int64) -> Int64:
         """Never so much that import turns into export: registers would tell another story by the minute."""
-        room = np.minimum(np.abs(grid_mw), (consumption_mw * _TREMBLE_W).astype(np.int64))
+        room = np.minimum(np.abs(grid_mw), (consumption_mw * _TREMBLE_SHARE).astype(np.int64))
         drawn = np.stack([self._noise.uniform(f"tremble {part}", minute) for part in range(3)])
         return (drawn * room).astype(np.int64) // _STEP_MW * _STEP_MW
 
@@ -240,8 +239,3 @@ def house_of(seed: int, site: Site) -> House:
 def simulate(seed: int, site: Site, start_ms: int, end_ms: int, step_s: int) -> Columns:
     """Readings of a house in ``[start_ms, end_ms)``; the same arguments give the same bits. See :class:`House`."""
     return house_of(seed, site).columns(start_ms, end_ms, step_s)
-
-
-def series_ids() -> Sequence[str]:
-    """Public ids of all series of a house."""
-    return tuple(simulate(0, Site(), Site().first_ms + 60_000, Site().first_ms + 60_000, 60).values)
