@@ -193,9 +193,9 @@ async def test_a_limit_on_file_sizes_is_taken_as_a_full_disk(tmp_path: Path) -> 
         assert (await hub.ingest({"device": "plain", "ts": ts_ms, "values": values})).status == 204
         ledger.note_sent(rows)
         ledger.note_acked(rows)
-        wal = Path(f"{hub.database_path}-wal")
+        size = os.stat(f"{hub.database_path}-wal").st_size
         unlimited = resource.prlimit(hub.process.pid, resource.RLIMIT_FSIZE)
-        resource.prlimit(hub.process.pid, resource.RLIMIT_FSIZE, (wal.stat().st_size, unlimited[1]))
+        resource.prlimit(hub.process.pid, resource.RLIMIT_FSIZE, (size, unlimited[1]))
         await assert_it_reads_and_says_why(hub, await refused(hub, meter, ledger))
         resource.prlimit(hub.process.pid, resource.RLIMIT_FSIZE, unlimited)
         await assert_it_resumes(hub, meter, ledger)
