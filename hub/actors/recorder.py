@@ -21,7 +21,7 @@ import numpy as np
 from hub.actors.marks import MarkBook
 from hub.actors.registry import Registry
 from hub.bus import EventBus
-from hub.errors import DiskFull, QueueFull, Rejection, StorageAway, StorageCorrupt, WattlineError
+from hub.errors import Bug, DiskFull, QueueFull, Rejection, StorageAway, StorageCorrupt, WattlineError
 from hub.model.admission import Admitted, Frontier, TimeLimits, admit
 from hub.model.events import HealthChanged, ReadingsStored
 from hub.model.reading import ReadingBatch, Stored
@@ -196,6 +196,9 @@ class RecorderActor(AsyncActor):
                 await self._commit(waiting)
             except WattlineError as error:
                 self._fail(waiting, error)
+            except Exception as error:
+                LOGGER.exception("a commit failed for a reason of our own")
+                self._fail(waiting, Bug("WL-REC-001", f"a commit failed: {type(error).__name__}"))
             finally:
                 self._load.values -= sum(len(one.batch) for one in waiting)
                 self._load.oldest_since_s = self._queue[0].since_s if self._queue else None

@@ -85,15 +85,23 @@ def admit(
     """Check, stamp and sort out one commit's columns, and move the frontier.
 
     Rows without a time get their arrival, made unique: at least 1 ms after the newest of their series.
-    Order is kept. Refused are values that are not finite or larger than 1e15 (``WL-ING-040``, ``-041``), and
-    into quarantine go times before 2000 (``WL-ING-033``), too far behind (``-034``) or ahead (``-035``).
+    Order is kept. Refused are values that are not finite or larger than 1e15 (``WL-ING-040``, ``-041``) and
+    numbers that no series has (``-045``); into quarantine go times before 2000 (``WL-ING-033``), too far
+    behind (``-034``) or ahead (``-035``).
     Series in ``deltas`` need a time (``-044``): an amount that is sent twice would otherwise count twice.
     """
     refused: list[Refusal] = []
+    strange = (series < 0) | (series >= len(frontier.last_ms))
+    if strange.any():
+        series = np.where(strange, 0, series).astype(np.int32)
     with np.errstate(invalid="ignore"):
         good = np.abs(values) <= MAX_ABS_VALUE
     if not good.all():
-        refused += [_value_refusal(int(row), float(values[row])) for row in np.flatnonzero(~good)]
+        refused += [_value_refusal(int(row), float(values[row])) for row in np.flatnonzero(~good & ~strange)]
+    if strange.any():
+        text = "no series has this number; the source must look its handles up again"
+        refused += [Refusal(int(row), "WL-ING-045", text, False) for row in np.flatnonzero(strange)]
+        good &= ~strange
     timed = ts_ms != NO_TIME
     if deltas and not timed.all():
         good = _check_deltas(good, timed, series, deltas, refused)

@@ -42,6 +42,23 @@ def test_unbelievable_times_are_quarantined_with_their_reason() -> None:
     assert taken.ts_ms.tolist() == [NOW]
 
 
+def test_numbers_that_no_series_has_are_refused() -> None:
+    frontier = Frontier()
+    frontier.cover(1)
+    beyond = len(frontier.last_ms) + 5
+    taken = admit(
+        frontier,
+        np.array([-1, 0, beyond], np.int32),
+        np.array([NOW, NOW, NO_TIME], np.int64),
+        np.array([1.0, 2.0, float("nan")]),
+        np.full(3, NOW, np.int64),
+        np.zeros(3, np.bool_),
+        LIMITS,
+    )
+    assert taken.row.tolist() == [1]
+    assert [(one.row, one.code) for one in taken.refused] == [(0, "WL-ING-045"), (2, "WL-ING-045")]
+
+
 def test_an_amount_without_a_time_is_refused() -> None:
     frontier = Frontier()
     frontier.cover(2)
