@@ -9,7 +9,9 @@ from pathlib import Path
 
 from tests.docs.examples import ROOT
 
-_BLOCK = re.compile(r"<!-- (?:(?P<main>hub\.yaml)|file: (?P<name>\S+)) -->\n```yaml\n(?P<text>.*?)```", re.DOTALL)
+_BLOCK = re.compile(
+    r"<!-- (?:(?P<main>hub\.yaml)|file: (?P<name>\S+)) -->\n```yaml\n(?P<text>.*?)```", re.DOTALL
+)
 _FENCE = re.compile(r"^```yaml$", re.MULTILINE)
 
 

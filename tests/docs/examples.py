@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from functools import cache
+from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
 
+import web.handlers
 from hub.config import loader
 from hub.config.settings import HubConfig
 from hub.plugins.manager import PluginManager
+from web.routes import Route
 
 ROOT = Path(__file__).parents[2]
 _SECRET = re.compile(r"!secret\s+([A-Za-z0-9_-]+)")
@@ -20,6 +25,12 @@ def plugins() -> PluginManager:
     manager = PluginManager()
     manager.load()
     return manager
+
+
+def own_routes() -> Iterator[Route]:
+    """What the modules of web/handlers declare."""
+    for module in iter_modules(web.handlers.__path__):
+        yield from import_module(f"web.handlers.{module.name}").routes.all
 
 
 def load_text(text: str, directory: Path) -> HubConfig:

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from importlib import import_module
 from importlib.machinery import SourceFileLoader
 from importlib.util import module_from_spec, spec_from_loader
 from pathlib import Path
-from pkgutil import iter_modules
 
 import click
 import pytest
 
-import web.handlers
 from hub.actors.history import COLUMNS, RESOLUTIONS
 from hub.cli.explain import all_codes
 from hub.cli.main import main
@@ -22,8 +19,7 @@ from hub.config.schema import KNOWN_SECTIONS, SECTIONS
 from hub.model.access import UserRole
 from hub.model.series import Behaviour, Role
 from tests.docs.blocks import Configuration, configurations, unmarked
-from tests.docs.examples import ROOT, load_text, plugins
-from web.routes import Route
+from tests.docs.examples import ROOT, load_text, own_routes, plugins
 from web.websocket import routes as websocket_routes
 from web.websocket.commands import COMMANDS
 
@@ -61,6 +57,10 @@ def test_every_code_of_the_source_is_explained() -> None:
     assert sorted(met - set(all_codes())) == []
 
 
+def test_what_the_http_library_refuses_is_explained() -> None:
+    assert {"WL-API-404", "WL-API-405", "WL-API-413"} <= set(all_codes())
+
+
 def test_the_page_of_errors_is_what_explain_says() -> None:
     loader = SourceFileLoader("errors_page", str(ROOT / "scripts" / "errors-page"))
     spec = spec_from_loader("errors_page", loader)
@@ -69,6 +69,16 @@ def test_the_page_of_errors_is_what_explain_says() -> None:
     loader.exec_module(script)
 
     assert (DOCS / "errors.md").read_text(encoding="utf-8") == script.page(), "run scripts/errors-page"
+
+
+def test_no_explained_code_has_left_the_source() -> None:
+    tables = ("codes.py", "meanings.py", "meanings_hub.py", "meanings_readings.py", "meanings_store.py")
+    texts = [path.read_text(encoding="utf-8") for path in sources() if path.name not in tables]
+    met = {code for text in texts for code in _CODE.findall(text)}
+    # the answers of the HTTP library itself are numbered by their status
+    met |= {code for code in all_codes() if re.fullmatch(r"WL-API-4\d\d", code)}
+
+    assert sorted(set(all_codes()) - met) == []
 
 
 @pytest.mark.parametrize("page", sorted(DOCS.rglob("*.md")), ids=lambda page: page.stem)
@@ -148,12 +158,6 @@ def test_every_yaml_block_of_these_pages_is_checked(page: Path) -> None:
 # --- HTTP API
 
 
-def own_routes() -> Iterator[Route]:
-    """What the modules of web/handlers declare."""
-    for module in iter_modules(web.handlers.__path__):
-        yield from import_module(f"web.handlers.{module.name}").routes.all
-
-
 def test_every_route_is_in_the_manual() -> None:
     shown = text_of(API)
     pairs = [(route.method, route.path) for route in own_routes()]
@@ -206,7 +210,9 @@ def test_every_command_is_in_the_manual() -> None:
 
 
 @pytest.mark.parametrize(
-    "page", [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.rglob("*.md"))], ids=lambda page: page.stem
+    "page",
+    [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.rglob("*.md"))],
+    ids=lambda page: page.stem,
 )
 def test_links_lead_somewhere(page: Path) -> None:
     broken = [link for link in _LINK.findall(page.read_text(encoding="utf-8")) if not leads(page, link)]
