@@ -24,6 +24,7 @@ from web.handlers import auth, devices, history, me, outside, readings, storage,
 from web.hub import BOOK, HUB
 from web.middleware.border import HttpMetrics, add_headers, border
 from web.middleware.gate import gate
+from web.peer import is_loopback
 from web.push import push_routes
 from web.routes import Route, mount, refuse_undeclared
 from web.websocket import add_websocket
@@ -64,16 +65,21 @@ def make_app(hub: Hub) -> web.Application:
 
 @dataclass(slots=True)
 class Server:
-    """A listening server; ``port`` is the real one where any free port was asked for."""
+    """A listening server; ``port`` is the real one where any free port was asked for.
+
+    ``loopback`` is where the commands of this machine find it, whatever address it serves.
+    """
 
     host: str
     port: int
     _runner: web.AppRunner = field(repr=False)
-    _listener: asyncio.Server = field(repr=False)
+    _listeners: list[asyncio.Server] = field(repr=False)
+    loopback: tuple[str, int] = ("127.0.0.1", 0)
 
     async def stop(self) -> None:
         """Take no new connection, let the open requests end for two seconds, close the rest."""
-        self._listener.close()
+        for listener in self._listeners:
+            listener.close()
         await self._runner.cleanup()
 
 
@@ -104,8 +110,11 @@ async def serve(hub: Hub, host: str, port: int) -> Server:
     await runner.setup()
     assert runner.server is not None
     factory = guarded(runner.server, int(limits.get("connections", CONNECTIONS)))
+    loop = asyncio.get_running_loop()
     try:
-        listener = await asyncio.get_running_loop().create_server(factory, host, port, backlog=256)
+        listeners = [await loop.create_server(factory, host, port, backlog=256)]
+        if not _covers_loopback(host):
+            listeners.append(await loop.create_server(factory, "127.0.0.1", 0))
     except (OSError, OverflowError) as error:
         await runner.cleanup()
         raise AskUser(
@@ -114,6 +123,12 @@ async def serve(hub: Hub, host: str, port: int) -> Server:
             where="http.port",
             hint="choose another port with --port or http.port, or stop the program that uses it",
         ) from error
-    bound = listener.sockets[0].getsockname()[1]
+    bound = listeners[0].sockets[0].getsockname()[1]
+    near = host if is_loopback(host) and len(listeners) == 1 else "127.0.0.1"
     LOGGER.info("listening on http://%s:%s", host, bound)
-    return Server(host, bound, runner, listener)
+    return Server(host, bound, runner, listeners, loopback=(near, listeners[-1].sockets[0].getsockname()[1]))
+
+
+def _covers_loopback(host: str) -> bool:
+    """Whether a command reaches ``host`` by an IPv4 loopback address; ``::`` takes IPv6 only."""
+    return host in ("", "0.0.0.0") or (is_loopback(host) and ":" not in host)

@@ -333,6 +333,12 @@ HUB: Final[Mapping[str, CodeText]] = {
         "Another program listens there, the port needs more rights, or the host is not of this machine.",
         "Choose another with --port or `http.port`, or stop the other program.",
     ),
+    "WL-WEB-002": CodeText(
+        "no TLS of its own",
+        "`http.tls` is configured, but this version serves plain HTTP only.",
+        "Serving plain where somebody asked for encryption would be worse than not starting.",
+        "Remove `http.tls` and put a reverse proxy with TLS in front.",
+    ),
     "WL-BRK-001": CodeText(
         "no MQTT broker installed",
         "No broker that `mqtt_broker.mode` allows is installed.",

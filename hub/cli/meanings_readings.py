@@ -157,6 +157,12 @@ READINGS: Final[Mapping[str, CodeText]] = {
         "Counted twice it would be consumption that never was.",
         "Send the counter's reading instead, or a time with each amount.",
     ),
+    "WL-ING-045": CodeText(
+        "series number not known",
+        "A source sent values for a series that the hub does not have (any more).",
+        "The device was removed, or the source kept a handle for too long.",
+        "The source has to look its handles up again; the other values are stored.",
+    ),
     "WL-ING-050": CodeText(
         "queue full",
         "More values wait to be stored than the queue takes.",
@@ -385,6 +391,30 @@ READINGS: Final[Mapping[str, CodeText]] = {
         "The hub waits for new configuration.",
         "Correct the entry and reload.",
     ),
+    "WL-DEM-001": CodeText(
+        "clock before the simulated house",
+        "The clock stands before the day the simulated house was built.",
+        "A house that is not there yet measures nothing.",
+        "Set the clock of this machine, or an earlier `since`.",
+    ),
+    "WL-DEM-002": CodeText(
+        "readings of another house",
+        "The data directory of the demo holds series of another house.",
+        "Invented readings never mix with real ones.",
+        "Name an empty directory with --data.",
+    ),
+    "WL-DEM-003": CodeText(
+        "house too young",
+        "The simulated house was built after the day at which its past would begin.",
+        "Its history begins with it.",
+        "Ask for fewer days with --days, or set an earlier `since`.",
+    ),
+    "WL-DEM-004": CodeText(
+        "no simulated house",
+        "demo.yaml has no demo integration.",
+        "`wattline demo` runs what this file names.",
+        "Add `- demo: {}` under `integrations:`.",
+    ),
     "WL-NRG-001": CodeText(
         "time zone not known",
         "The zone is none of the IANA database.",
@@ -402,6 +432,12 @@ READINGS: Final[Mapping[str, CodeText]] = {
         "The range lies outside 1970 to 2200.",
         "Nothing is measured there.",
         "Ask for another range.",
+    ),
+    "WL-REC-001": CodeText(
+        "bug: commit failed",
+        "Storing readings failed for a reason that nobody foresaw; nothing of them is acknowledged.",
+        "A part of the hub broke a promise; senders that keep what is not acknowledged send it again.",
+        "Please report it with the log.",
     ),
     "WL-SHE-001": CodeText(
         "first-generation Shelly",

@@ -71,7 +71,7 @@ async def serve(options: HubOptions) -> None:
         port = options.port if options.port is not None else hub.config.http.port
         server = await serve_web(hub, host, port)
         try:
-            hub.announce("127.0.0.1" if host in ("0.0.0.0", "::", "") else host, server.port)
+            hub.announce(*server.loopback)
             await _greet(hub, host, server.port)
             _on_signals(hub, ending)
             await ending.wait()
