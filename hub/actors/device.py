@@ -14,14 +14,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from hub.actors.board import LatestBoard
+from hub.actors.inbox import DiscoveryInbox
 from hub.actors.registry import InboxItem, Registry
 from hub.bus import EventBus
-from hub.errors import NotFound, Refused
+from hub.errors import Refused
 from hub.model.device import Availability, Device, DeviceInfo
 from hub.model.events import (
     AvailabilityChanged,
     DeviceChanged,
-    InboxChanged,
     ReadingsStored,
     SeriesAdded,
     StatesChanged,
@@ -37,7 +37,6 @@ from hub.storage.database import Database
 LOGGER = logging.getLogger(__name__)
 
 SILENT_AFTER_MS = 15 * 60_000
-INBOX_LIMIT = 1_000
 DEVICE_LIMIT = 10_000
 SERIES_PER_DEVICE = 1_000
 
@@ -211,6 +210,7 @@ class DeviceActor(AsyncActor):
         self._board = board
         self._discovery = discovery
         self._availability: dict[str, Availability] = {}
+        self._inbox = DiscoveryInbox(database, bus, clock, registry)
         subscription = bus.subscribe(ReadingsStored, self.ref)
         self.at_end(subscription.cancel)
 
@@ -244,13 +244,13 @@ class DeviceActor(AsyncActor):
             case FindSeries(public_id):
                 return self._registry.by_public_id(public_id)
             case GetInbox():
-                return tuple(self._registry.inbox.values())
+                return self._inbox.items()
             case AddFromInbox():
                 return await self._add_from_inbox(message)
             case IgnoreInbox(device):
-                await self._ignore(device)
+                await self._inbox.ignore(device)
             case IgnoreSource(entry_id, ignored):
-                await self._ignore_source(entry_id, ignored)
+                await self._inbox.ignore_source(entry_id, ignored=ignored)
             case ApplyDevices(devices, discovery):
                 self._discovery = discovery
                 await self._apply(devices)
@@ -359,7 +359,13 @@ class DeviceActor(AsyncActor):
             policy = wanted.discovery or self._discovery
             if policy != "auto":
                 if policy == "inbox":
-                    await self._wait_in_inbox(wanted)
+                    await self._inbox.put(
+                        wanted.device,
+                        wanted.series,
+                        entry_id=wanted.entry_id,
+                        domain=wanted.domain,
+                        sample=wanted.sample,
+                    )
                 return (None,) * len(wanted.series)
         await self._register(wanted.device, wanted.entry_id, wanted.series, units)
         found = (self._registry.find(wanted.device.id, info.key) for info in wanted.series)
@@ -474,53 +480,8 @@ class DeviceActor(AsyncActor):
                 self._registry.put_device(after)
                 self._bus.publish(DeviceChanged(after))
 
-    # --- discovery inbox
-
-    async def _wait_in_inbox(self, wanted: Declare) -> None:
-        inbox, now_ms = self._registry.inbox, self._clock.now_ms()
-        item = inbox.get(wanted.device.id)
-        if item is None:
-            if wanted.entry_id in self._registry.ignored_sources or len(inbox) >= INBOX_LIMIT:
-                return
-            item = InboxItem(
-                wanted.device, wanted.entry_id, wanted.domain, [], wanted.sample[:500], now_ms, now_ms, 0
-            )
-        item.last_ms, item.count = now_ms, item.count + 1
-        known = {one.key for one in item.series}
-        fresh = [info for info in wanted.series if info.key not in known]
-        if not fresh and wanted.device.id in inbox:
-            return
-        item.series += fresh[: SERIES_PER_DEVICE - len(item.series)]
-        inbox[wanted.device.id] = item
-        await self._save_inbox(item)
-
-    async def _save_inbox(self, item: InboxItem) -> None:
-        values = {
-            "entry_id": item.entry_id,
-            "domain": item.domain,
-            "state": item.state,
-            "info": rows.plain_device(item.device),
-            "series": [rows.plain_series(info) for info in item.series],
-            "sample": item.sample,
-            "first_ms": item.first_ms,
-            "last_ms": item.last_ms,
-            "count": item.count,
-        }
-        await self._database.write(lambda conn: rows.save_inbox(conn, item.device.id, values), label="inbox")
-        self._tell_inbox()
-
-    def _tell_inbox(self) -> None:
-        waiting = sum(item.state == "waiting" for item in self._registry.inbox.values())
-        self._bus.publish(InboxChanged(waiting))
-
-    def _waiting(self, device_id: str) -> InboxItem:
-        item = self._registry.inbox.get(device_id)
-        if item is None:
-            raise NotFound("WL-API-404", f"no device {device_id[:80]!r} waits in the inbox", where="device")
-        return item
-
     async def _add_from_inbox(self, wanted: AddFromInbox) -> DeviceView:
-        item = self._waiting(wanted.device_id)
+        item = self._inbox.waiting(wanted.device_id)
         changes = {
             name: value
             for name, value in (("name", wanted.name), ("role", wanted.role), ("area", wanted.area))
@@ -529,36 +490,8 @@ class DeviceActor(AsyncActor):
         info = replace(item.device, **_checked_changes(changes))
         units = [conversion(one.quantity, one.unit).unit for one in item.series]
         await self._register(info, item.entry_id, item.series, units)
-        await self._database.write(lambda conn: rows.delete_inbox(conn, wanted.device_id), label="inbox")
-        del self._registry.inbox[wanted.device_id]
-        self._registry.version += 1
-        self._tell_inbox()
+        await self._inbox.take_out(wanted.device_id)
         return self._view(self._registry.device(info.id))
-
-    async def _ignore(self, device_id: str) -> None:
-        item = self._waiting(device_id)
-        item.state = "ignored"
-        await self._save_inbox(item)
-
-    async def _ignore_source(self, entry_id: str, ignored: bool) -> None:
-        after = self._registry.ignored_sources | {entry_id}
-        if not ignored:
-            after = self._registry.ignored_sources - {entry_id}
-        dropped = [
-            device for device, item in self._registry.inbox.items() if ignored and item.entry_id == entry_id
-        ]
-
-        def job(conn: Any) -> None:
-            rows.save_ignored_sources(conn, after)
-            for device in dropped:
-                rows.delete_inbox(conn, device)
-
-        await self._database.write(job, label="inbox")
-        self._registry.ignored_sources.clear()
-        self._registry.ignored_sources.update(after)
-        for device in dropped:
-            del self._registry.inbox[device]
-        self._tell_inbox()
 
 
 def _silent_after_ms(series: Series) -> int:

@@ -161,9 +161,7 @@ async def test_a_late_reading_changes_its_slot_after_the_day_was_sealed(tmp_path
     async with running_house(tmp_path) as house:
         (register,) = await house.declare("meter", "energy_import")
         first_ms = NOW_MS - 5 * DAY_MS
-        await house.store(
-            [(register, first_ms + at * 60_000, float(at)) for at in range(600) if at != 300]
-        )
+        await house.store([(register, first_ms + at * 60_000, float(at)) for at in range(600) if at != 300])
         await house.work()
         await request(house.ref("processing"), KeepHouse(), timeout_s=60)
         await house.store([(register, first_ms + 300 * 60_000, 299.25)])
