@@ -1,8 +1,8 @@
 """The past of the simulated house: written straight into a store that no hub uses yet.
 
 Readings go into sealed blocks and, for the days that are still open, into rows; slots and days are derived by the
-functions that derive them in a running hub, so that a rebuild finds nothing to change. Everything may be written
-again over an attempt that was interrupted.
+functions that derive them in a running hub, so that a rebuild finds nothing to change. An attempt that was
+interrupted is begun anew.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import multiprocessing
 import signal
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
@@ -33,7 +33,7 @@ from hub.model.series import Series
 from hub.model.units import STORED_UNIT
 from hub.storage import registry, sealing, slots, tables
 from hub.storage.batches import AppendRows
-from hub.storage.codec import Columns
+from hub.storage.codec import CODEC_VERSION, Columns, encode
 from hub.storage.database import Database
 from hub.storage.sealed import DAY_MS
 from integrations.demo.devices import Declaration
@@ -48,6 +48,7 @@ DONE: Final = "done"
 _MARGIN_MS: Final = DAY_MS
 _APPEND_ROWS: Final = 20_000
 _WORKERS: Final = 2
+_FEW_MONTHS: Final = 2
 _AHEAD: Final = 3
 """Months that may be made before they are written: more would only fill the memory."""
 
@@ -82,12 +83,19 @@ class _Month:
 
 @dataclass(frozen=True, slots=True)
 class _Made:
-    """What a worker gives back, per series number: readings and slots of the month."""
+    """What a worker gives back: rows of ``reading_blocks``, readings of open days, slots; by series number."""
 
     month: _Month
-    ts_ms: NDArray[np.int64]
-    values: dict[int, NDArray[np.float64]]
+    blocks: list[dict[str, Any]]
+    open_ts_ms: NDArray[np.int64]
+    open_values: dict[int, NDArray[np.float64]]
     slots: dict[int, SlotColumns]
+
+    @property
+    def readings(self) -> int:
+        """How many there are."""
+        sealed: int = sum(block["count"] for block in self.blocks)
+        return sealed + len(self.open_ts_ms) * len(self.open_values)
 
 
 def past_of(
@@ -143,7 +151,7 @@ async def write_past(
     Raises:
         WattlineError: the store refuses; what was written stays and may be written again.
     """
-    await database.write(lambda conn: registry.save_setting(conn, STATE_KEY, WRITING))
+    await database.write(_begin_anew)
     series = await database.write(lambda conn: _registered(conn, declared, entry_id, past.start_ms))
     months = [
         _Month(past, max(start_ms, past.start_ms), min(end_ms, past.end_ms), series)
@@ -159,7 +167,7 @@ async def write_past(
             if at >= _AHEAD:
                 made = await waiting.popleft()
                 await _write_month(database, made)
-                rows += len(made.ts_ms) * len(made.values)
+                rows += made.readings
                 progress(at - _AHEAD + 1, len(months))
     await _write_days(database, past, [one.no for _, one in series])
     await database.write(lambda conn: registry.save_setting(conn, STATE_KEY, DONE))
@@ -167,7 +175,11 @@ async def write_past(
 
 
 @contextmanager
-def _workers(tasks: int) -> Iterator[ProcessPoolExecutor]:
+def _workers(tasks: int) -> Iterator[Executor]:
+    if tasks <= _FEW_MONTHS:  # to start processes would take longer than the work
+        with ThreadPoolExecutor(1) as one:
+            yield one
+        return
     pool = ProcessPoolExecutor(
         min(_WORKERS, tasks),
         mp_context=multiprocessing.get_context("spawn"),
@@ -237,42 +249,66 @@ def _make(month: _Month) -> _Made:
         if enough_before and enough_after:
             break
         margin_ms *= 4
-    inside = slice(*np.searchsorted(columns.ts_ms, [month.start_ms, month.end_ms]).tolist())
+    borders = [month.start_ms, past.sealed_before_ms, month.end_ms]
+    low, middle, high = np.searchsorted(columns.ts_ms, borders).tolist()
+    middle = min(max(middle, low), high)
+    values = {series.no: columns.values[public_id] for public_id, series in month.series}
     return _Made(
         month,
-        columns.ts_ms[inside],
-        {series.no: columns.values[public_id][inside] for public_id, series in month.series},
+        [block for no, column in values.items() for block in _blocks(no, columns.ts_ms, column, low, middle)],
+        columns.ts_ms[middle:high],
+        {number: column[middle:high] for number, column in values.items()},
         {number: one.slots for number, one in derived.items()},
     )
+
+
+def _blocks(
+    number: int, ts_ms: NDArray[np.int64], values: NDArray[np.float64], low: int, high: int
+) -> Iterator[dict[str, Any]]:
+    """Rows ``low`` to ``high`` as sealed days."""
+    days = ts_ms[low:high] // DAY_MS
+    for first, last in pairwise([*np.flatnonzero(np.diff(days, prepend=-1)).tolist(), len(days)]):
+        part = slice(low + first, low + last)
+        data = encode(Columns(ts_ms[part], values[part], np.zeros(last - first, np.uint8)))
+        yield {
+            "series": number,
+            "day": int(days[first]),
+            "first_ms": int(ts_ms[part][0]),
+            "last_ms": int(ts_ms[part][-1]),
+            "count": last - first,
+            "codec": CODEC_VERSION,
+            "data": data,
+        }
 
 
 # --- into the store
 
 
+def _begin_anew(conn: sa.Connection) -> None:
+    """Note that a history is being written; what an earlier attempt left is taken away."""
+    registry.save_setting(conn, STATE_KEY, WRITING)
+    for table in (
+        tables.readings,
+        tables.reading_blocks,
+        tables.energy_metrics,
+        tables.metric_blocks,
+        tables.dirty_ranges,
+    ):
+        conn.execute(sa.delete(table))
+
+
 async def _write_month(database: Database, made: _Made) -> None:
-    sealed_before_ms = made.month.past.sealed_before_ms
-    border = int(np.searchsorted(made.ts_ms, sealed_before_ms))
     closed_before_ms = slots.period_of(slots.SLOT, database.now_ms() - COMPACT_AFTER_MS)
 
     def job(conn: sa.Connection) -> None:
-        for number, values in made.values.items():
-            _write_blocks(conn, number, made.ts_ms[:border], values[:border])
+        if made.blocks:  # one statement for all: the store is ours alone, so no block needs to be looked up
+            conn.execute(sa.insert(tables.reading_blocks), made.blocks)
         for number, columns in made.slots.items():
             _write_slots(conn, number, made.month.start_ms, columns, closed_before_ms)
 
     await database.write(job, label="demo month")
-    if border < len(made.ts_ms):
-        await _append(database, made, border)
-
-
-def _write_blocks(
-    conn: sa.Connection, number: int, ts_ms: NDArray[np.int64], values: NDArray[np.float64]
-) -> None:
-    days = ts_ms // DAY_MS
-    borders = [*np.flatnonzero(np.diff(days, prepend=-1)).tolist(), len(ts_ms)]
-    for low, high in pairwise(borders):
-        flags = np.zeros(high - low, np.uint8)
-        sealing.write_sealed(conn, number, int(days[low]), Columns(ts_ms[low:high], values[low:high], flags))
+    if len(made.open_ts_ms):
+        await _append(database, made)
 
 
 def _write_slots(
@@ -289,12 +325,12 @@ def _write_slots(
     )
 
 
-async def _append(database: Database, made: _Made, border: int) -> None:
+async def _append(database: Database, made: _Made) -> None:
     """Rows of days that are not sealed yet, in order of time."""
-    ts_ms = made.ts_ms[border:]
-    step = max(_APPEND_ROWS // len(made.values), 1)
-    numbers = np.array(list(made.values), np.int32)
-    values = np.stack([column[border:] for column in made.values.values()], axis=1)
+    ts_ms = made.open_ts_ms
+    numbers = np.array(list(made.open_values), np.int32)
+    values = np.stack(list(made.open_values.values()), axis=1)
+    step = max(_APPEND_ROWS // len(numbers), 1)
     for first in range(0, len(ts_ms), step):
         part = slice(first, first + step)
         rows = len(ts_ms[part]) * len(numbers)
@@ -324,7 +360,6 @@ async def _write_days(database: Database, past: Past, numbers: Sequence[int]) ->
         _write_day_rows(conn, number, past.zone, rows, days.start_ms, days.end_ms, closed_before_ms)
         for start_ms, end_ms in zip(days.start_ms[~over].tolist(), days.end_ms[~over].tolist(), strict=True):
             mark = {"series": number, "start_ms": start_ms, "end_ms": end_ms, "cause": DAYS}
-            conn.execute(sa.delete(tables.dirty_ranges).filter_by(**mark))
             conn.execute(sa.insert(tables.dirty_ranges).values(mark | {"created_ms": now_ms}))
 
     for number in numbers:
