@@ -10,10 +10,8 @@ import json
 import logging
 import os
 import secrets
-import shutil
-import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +36,7 @@ from hub.config.secret import revealed
 from hub.config.settings import HubConfig
 from hub.config.tree import MAIN_FILE
 from hub.errors import RetryLater, WattlineError
+from hub.health import HubHealth
 from hub.model.admission import Frontier, TimeLimits
 from hub.model.device import DeviceInfo
 from hub.model.events import HealthChanged
@@ -58,10 +57,8 @@ LOGGER = logging.getLogger(__name__)
 WORK_EVERY_S = 2.0
 SILENCE_EVERY_S = 15.0
 HOUSE_EVERY_S = 60.0
-STOP_LIMIT_S = 4.0
-DISK_CODE_SHARES = (("WL-SYS-002", 0.05), ("WL-SYS-001", 0.15))
-SANE_CLOCK_MS = 1_767_225_600_000
-"""2026-01-01: no hub of this version ran before it, so an earlier clock is not set."""
+ENTRY_STOP_LIMIT_S = 2.0
+STOP_LIMIT_S = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,19 +101,6 @@ class EntryView:
     stack: str
 
 
-@dataclass(slots=True)
-class _Health:
-    """Parts that said they are ill; a part that is not here is well."""
-
-    ill: dict[str, HealthChanged] = field(default_factory=dict)
-
-    def note(self, event: HealthChanged) -> None:
-        if event.ok:
-            self.ill.pop(event.part, None)
-        else:
-            self.ill[event.part] = event
-
-
 class Hub:
     """One running hub. :meth:`start` it, serve it, :meth:`stop` it.
 
@@ -138,7 +122,6 @@ class Hub:
         self.version = __version__
         self.bus = EventBus()
         self.supervisor = Supervisor(self.clock, on_event=self.bus.publish)
-        self.watchdog = Watchdog(self._on_blocked)
         self.registry = Registry()
         self.board = LatestBoard()
         self.load = IngestLoad()
@@ -154,8 +137,8 @@ class Hub:
         self._jobs: list[PeriodicTask] = []
         self._broker: BrokerSupervisor | None = None
         self._broker_address: BrokerAddress | None = None
-        self._health = _Health()
-        self._blocked: list[LoopBlocked] = []
+        self._health = HubHealth(self.supervisor, self.load, self.bus, self.clock, self.data_dir)
+        self.watchdog = Watchdog(self._health.note_blocked)
         self.metrics_registry = CollectorRegistry()
 
     # --- life
@@ -181,7 +164,6 @@ class Hub:
         try:
             await self._load_registry()
             self.watchdog.start()
-            self.bus.subscribe(HealthChanged, self._health.note)
             await self._start_actors()
             await self._start_broker()
             self._start_jobs()
@@ -197,7 +179,12 @@ class Hub:
         for job in self._jobs:
             await job.stop()
         self._jobs.clear()
-        forced = await self.supervisor.stop_all(timeout_s=STOP_LIMIT_S)
+        # all at once: sources that will not let go must not use up the time of those who still store
+        names = [f"entry:{entry_id}" for entry_id in self._entries]
+        ends = [self.supervisor.stop(name, timeout_s=ENTRY_STOP_LIMIT_S) for name in names]
+        clean = await asyncio.gather(*ends)
+        forced = [name for name, ended in zip(names, clean, strict=True) if not ended]
+        forced += await self.supervisor.stop_all(timeout_s=STOP_LIMIT_S)
         if forced:
             LOGGER.warning("these parts had to be cancelled: %s", ", ".join(forced))
         if self._broker is not None:
@@ -312,12 +299,13 @@ class Hub:
                 found.host, found.port, found.username, found.password, found.mqtt5
             )
         except WattlineError as error:
-            if "broker" not in self._health.ill:
+            if not self._health.is_ill("broker"):
                 LOGGER.warning("no MQTT broker of our own: %s", error)
             self._health.note(HealthChanged("broker", False, error.code, str(error)))
             return
-        if self._health.ill.pop("broker", None):
+        if self._health.is_ill("broker"):
             LOGGER.info("the MQTT broker runs now")
+            self._health.note(HealthChanged("broker", True))
         for entry_id, entry in self._entries.items():
             if entry.status.state == "needs_user" and entry.options.get("broker") == "embedded":
                 self.supervisor.ref(f"entry:{entry_id}").tell(RestartEntry())
@@ -343,7 +331,7 @@ class Hub:
 
     async def _check_silence(self) -> None:
         self.device.tell(CheckSilence())
-        self._check_disk()
+        self._health.check_disk()
         await self._try_broker()
 
     # --- entries
@@ -455,69 +443,18 @@ class Hub:
 
     # --- health
 
-    def _on_blocked(self, event: LoopBlocked) -> None:
-        self._blocked = [*self._blocked[-19:], event]
-
     @property
     def blocked(self) -> Sequence[LoopBlocked]:
         """The last times somebody held the event loop for over 50 ms."""
-        return self._blocked
-
-    def _check_disk(self) -> None:
-        usage = shutil.disk_usage(self.data_dir)
-        free = usage.free / usage.total
-        code = next((code for code, share in DISK_CODE_SHARES if free < share), "")
-        detail = f"{free:.0%} of the disk is free ({usage.free // 1_000_000} MB)"
-        was_ill = self._health.ill.get("disk")
-        if code and (was_ill is None or was_ill.code != code):
-            LOGGER.warning("%s", detail)
-            self.bus.publish(HealthChanged("disk", False, code, detail))
-        elif not code and was_ill is not None:
-            self.bus.publish(HealthChanged("disk", True))
+        return self._health.blocked
 
     def health(self) -> dict[str, dict[str, Any]]:
         """Parts of the hub: ``{"recorder": {"ok": true, "code": "", "detail": ""}, …}``."""
-        parts: dict[str, dict[str, Any]] = {
-            name: {"ok": True, "code": "", "detail": ""} for name in ("recorder", "disk", "broker", "clock")
-        }
-        for actor in self.supervisor.health():
-            ok = actor.state in ("running", "starting")
-            parts[actor.name] = {"ok": ok, "code": "" if ok else "WL-RUN-004", "detail": actor.last_error}
-        for entry_id, entry in self._entries.items():
-            if entry.status.state in ("retrying", "needs_user", "quarantined"):
-                status = entry.status
-                parts[f"entry:{entry_id}"] = {"ok": False, "code": status.code, "detail": status.detail}
-        for part, event in self._health.ill.items():
-            parts[part] = {"ok": False, "code": event.code, "detail": event.detail}
-        if self.clock.now_ms() < SANE_CLOCK_MS:
-            parts["clock"] = {
-                "ok": False,
-                "code": "WL-SYS-003",
-                "detail": "the clock of this machine is not set",
-            }
-        if self.safe_mode is not None:
-            parts["configuration"] = {
-                "ok": False,
-                "code": "WL-CFG-000",
-                "detail": f"safe mode: {len(self.safe_mode.items)} errors in the configuration",
-            }
-        return parts
+        return self._health.parts({name: one.status for name, one in self._entries.items()}, self.safe_mode)
 
     def ready(self) -> tuple[bool, list[str]]:
         """Whether readings are taken and stored in time, and what stands against it."""
-        reasons = []
-        since = self.load.oldest_since_s
-        if since is not None and time.monotonic() - since > 5.0:
-            reasons.append("a write has waited longer than 5 s")
-        if self.load.congested:
-            reasons.append("the ingest queue is over 80 % full")
-        if self.clock.now_ms() < SANE_CLOCK_MS:
-            reasons.append("the clock of this machine is not set")
-        for part in ("recorder", "disk"):
-            event = self._health.ill.get(part)
-            if event is not None and event.code != "WL-SYS-001":
-                reasons.append(event.detail)
-        return not reasons, reasons
+        return self._health.ready()
 
     async def wait_idle(self) -> None:
         """Return when everything stored is derived; for commands that end the process afterwards."""

@@ -28,6 +28,8 @@ LOGGER = logging.getLogger(__name__)
 
 CONNECT_LIMIT_S = 60.0
 STEADY_AFTER_S = 60.0
+LET_GO_S = 3.0
+"""How long a source may take to finish what it has in hand when it is told to stop."""
 FAILURES_TO_QUARANTINE = 5
 FAILURE_WINDOW_S = 60.0
 
@@ -105,7 +107,9 @@ class IntegrationActor(AsyncActor):
     async def _end(self) -> None:
         if self._task is not None:
             self._task.cancel()
-            await asyncio.wait([self._task], timeout=3.0)
+            await asyncio.wait([self._task], timeout=LET_GO_S)
+            if not self._task.done():
+                LOGGER.warning("integration %s does not let go and is left behind", self._intake.entry_id)
             self._task = None
         self._enter("stopped")
 

@@ -163,6 +163,12 @@ READINGS: Final[Mapping[str, CodeText]] = {
         "The device was removed, or the source kept a handle for too long.",
         "The source has to look its handles up again; the other values are stored.",
     ),
+    "WL-ING-046": CodeText(
+        "not a batch of readings",
+        "An integration handed over something else than columns of numbers.",
+        "The integration has a bug.",
+        "Report it to the maker of the integration; nothing of this batch is stored, others go on.",
+    ),
     "WL-ING-050": CodeText(
         "queue full",
         "More values wait to be stored than the queue takes.",

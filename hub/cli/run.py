@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 import sys
+import threading
+from collections.abc import Coroutine
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -16,6 +20,8 @@ from hub.cli.options import common
 from hub.errors import AskUser
 
 LOGGER = logging.getLogger("wattline")
+LINGER_S = 1.0
+"""How long the loop may take to close after the hub has stopped."""
 
 
 @click.command()
@@ -48,14 +54,32 @@ def run(
     run_loop(serve(options))
 
 
-def run_loop(main: object) -> None:
-    """Run a coroutine on the fastest loop there is."""
+def run_loop(main: Coroutine[Any, Any, None]) -> None:
+    """Run a coroutine on the fastest loop there is; the process ends soon after it, whatever plugins hold on to."""
     try:
         import uvloop
     except ImportError:
-        asyncio.run(main)  # type: ignore[arg-type]  # a coroutine, typed loosely for both runners
+        asyncio.run(_to_the_end(main))
         return
-    uvloop.run(main)  # type: ignore[arg-type]  # as above
+    uvloop.run(_to_the_end(main))
+
+
+async def _to_the_end(main: Coroutine[Any, Any, None]) -> None:
+    """Everything of ours is closed when ``main`` returns; a task or thread of a plugin must not keep the process."""
+    code = 1
+    try:
+        await main
+        code = 0
+    finally:
+        leave = threading.Timer(LINGER_S, _leave, (code,))
+        leave.daemon = True
+        leave.start()
+
+
+def _leave(code: int) -> None:
+    LOGGER.warning("something of a plugin did not end; leaving without it")
+    sys.stderr.flush()
+    os._exit(code)
 
 
 async def serve(options: HubOptions) -> None:
