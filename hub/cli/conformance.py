@@ -12,7 +12,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -114,15 +114,29 @@ def run_kit(folder: Path, options: Mapping[str, Any], seconds: float) -> Report:
         checked = _check_schema(report, integration, options)
         if checked is None:
             return report
-        worker = threading.Thread(
-            target=lambda: asyncio.run(_Trial(report, integration, checked, seconds).run()), daemon=True
-        )
+        trial = _Trial(report, integration, checked, seconds)
+        worker = threading.Thread(target=lambda: _run_aside(trial.run()), name="trial", daemon=True)
         worker.start()
         worker.join(4 * (CONNECT_LIMIT_S + seconds) + _SPARE_S)
         if worker.is_alive():
             report.stuck = True
             report.note("does not block", "it holds the event loop and does not let go")
     return report
+
+
+def _run_aside(trial: Coroutine[Any, Any, None]) -> None:
+    """As ``asyncio.run``, but a task that will not end is left behind instead of being waited for."""
+    loop = asyncio.new_event_loop()
+    loop.set_exception_handler(lambda *_: None)  # what is left behind was reported as a finding
+    try:
+        loop.run_until_complete(trial)
+        left = asyncio.all_tasks(loop)
+        for task in left:
+            task.cancel()
+        if left:
+            loop.run_until_complete(asyncio.wait(left, timeout=CANCEL_LIMIT_S))
+    finally:
+        loop.close()
 
 
 class _loaded:  # noqa: N801 - reads as a verb where it is used
@@ -137,13 +151,21 @@ class _loaded:  # noqa: N801 - reads as a verb where it is used
         custom.mkdir()
         (custom / self._folder.name).symlink_to(self._folder, target_is_directory=True)
         logging.getLogger("hub.plugins.manager").setLevel(logging.CRITICAL)
+        self._forget()
         plugins = PluginManager(Path(self._place.name))
         plugins.load()
         found = [one for one in plugins.plugins.values() if _is_of(one, self._folder)]
         return found[0] if found else plugins.plugins.get(self._folder.name)
 
     def __exit__(self, *_: object) -> None:
+        self._forget()
         self._place.cleanup()
+
+    def _forget(self) -> None:
+        """Python keeps modules; a second look has to see the files as they are then."""
+        name = f"{CUSTOM_FOLDER}.{self._folder.name}"
+        for module in [one for one in sys.modules if f"{one}.".startswith(f"{name}.")]:
+            del sys.modules[module]
 
 
 def _is_of(plugin: Plugin, folder: Path) -> bool:
