@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
 LogFormat = Literal["text", "json"]
 _OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+_MAX_LOGGERS = 500
 _QUIET = ("aiomqtt", "pymodbus", "aiohttp.access", "alembic", "asyncio", "amqtt", "transitions")
 
 
@@ -43,10 +47,61 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(plain, ensure_ascii=False)
 
 
+class FloodGuard(logging.Filter):
+    """Lets a logger write ``burst`` lines at once and ``per_s`` a second from then on; the rest is counted.
+
+    One integration that logs in a loop must neither fill the disk nor hide the lines of the others. Warnings
+    have an allowance of their own, so that talk cannot use it up. A line that passes tells what was held back.
+    """
+
+    def __init__(
+        self, burst: int = 400, per_s: float = 20.0, now_s: Callable[[], float] = time.monotonic
+    ) -> None:
+        super().__init__()
+        self._burst = burst
+        self._per_s = per_s
+        self._now_s = now_s
+        self._allowances: dict[tuple[str, bool], _Allowance] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether this line is written."""
+        key = (record.name, record.levelno >= logging.WARNING)
+        if key not in self._allowances and len(self._allowances) >= _MAX_LOGGERS:
+            key = ("", key[1])  # names that are made up all the time share one
+        mine = self._allowances.setdefault(key, _Allowance(self._burst, self._now_s()))
+        now_s = self._now_s()
+        mine.lines = min(mine.lines + (now_s - mine.at_s) * self._per_s, self._burst)
+        mine.at_s = now_s
+        if mine.lines < 1:
+            mine.held += 1
+            return False
+        mine.lines -= 1
+        if mine.held:
+            _add(record, f"{mine.held} lines of {record.name} before this one were held back")
+            mine.held = 0
+        elif mine.lines < 1:
+            _add(record, f"{record.name} writes too much; the next lines are held back")
+        return True
+
+
+@dataclass(slots=True)
+class _Allowance:
+    """Lines that a logger may write now, since when that was counted, and how many it lost."""
+
+    lines: float
+    at_s: float
+    held: int = 0
+
+
+def _add(record: logging.LogRecord, note: str) -> None:
+    record.msg, record.args = f"{record.getMessage()} [{note}]", ()
+
+
 def set_up_logging(form: LogFormat = "text", levels: dict[str, str] | None = None) -> None:
     """Log to stderr. ``levels`` are those of the configuration, by logger name (``default`` is the root)."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter())
+    handler.addFilter(FloodGuard())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     wanted = levels or {}
