@@ -14,11 +14,12 @@ import numpy as np
 import sqlalchemy as sa
 from numpy.typing import NDArray
 
+from hub.actors.history_amounts import Grid, amounts_from_days, amounts_from_slots, by_positions, summed_days
 from hub.actors.registry import Registry
 from hub.energy.calendar import Buckets, buckets, label_of
 from hub.energy.minutes import minute_columns
-from hub.energy.periods import PeriodColumns, aggregate, aggregate_many
-from hub.energy.slots import SLOT_MS, Rule, SlotColumns, step_of
+from hub.energy.periods import PeriodColumns, aggregate
+from hub.energy.slots import Rule, SlotColumns, step_of
 from hub.errors import Refused
 from hub.model.quality import Quality
 from hub.model.series import Behaviour, Series
@@ -161,6 +162,10 @@ class HistoryReader:
         loose: dict[int, list[int]] = {
             one.no: _loose_days(days, cut, self._days.dirty(one.no)) for one in wanted.series
         }
+        if wanted.families() == ("delta",):
+            return await self._database.read(
+                lambda conn: _amounts_of_days(conn, wanted, days, loose, resolution)
+            )
         return await self._database.read(lambda conn: _from_days(conn, wanted, days, loose, resolution))
 
     async def _raw(self, series: Sequence[Series], start_ms: int, end_ms: int) -> History:
@@ -247,9 +252,9 @@ def _delta_name(series: Series, name: str) -> bool:
 def _from_slots(conn: sa.Connection, wanted: _Wanted) -> dict[int, dict[str, Column]]:
     numbers = [one.no for one in wanted.series]
     first_ms = int(wanted.grid.start_ms[0])
+    if wanted.families() == ("delta",):
+        return _amounts(wanted, amounts_from_slots(conn, numbers, wanted.grid.start_ms, wanted.grid.end_ms))
     found = slots.read(conn, numbers, slots.SLOT, first_ms, wanted.end_ms, wanted.families())
-    if wanted.families() == ("delta",) and len(numbers) > 1:
-        return _amounts_of_many(wanted, found)
     return {one.no: _cells(one, found[one.no], wanted) for one in wanted.series}
 
 
@@ -264,7 +269,7 @@ def _cell(series: Series, name: str, periods: PeriodColumns, now_ms: int) -> Col
         known = periods.until(now_ms)
         return [known.quality(row) for row in range(len(known))]
     if _delta_name(series, name):
-        return np.where(periods.has_delta, periods.delta * step_of(series.quantity), np.nan)
+        return _in_units(periods.delta, periods.has_delta, series)
     if name == "count":
         return periods.count.astype(np.float64)
     if name in ("mean", "min", "max", "last"):
@@ -273,29 +278,21 @@ def _cell(series: Series, name: str, periods: PeriodColumns, now_ms: int) -> Col
     return np.full(len(periods), np.nan)
 
 
-def _amounts_of_many(wanted: _Wanted, found: dict[int, SlotColumns]) -> dict[int, dict[str, Column]]:
-    """Energy of many series at once on a dense grid of slots: a year of 200 series in some 50 ms."""
-    first_ms = int(wanted.grid.start_ms[0]) // SLOT_MS * SLOT_MS
-    width = (wanted.end_ms - first_ms + SLOT_MS - 1) // SLOT_MS
-    largest = max((int(np.abs(rows.delta).max()) for rows in found.values() if len(rows)), default=0)
-    deltas = np.zeros((len(wanted.series), width), np.int32 if largest < 2**31 else np.int64)
-    known = np.zeros((len(wanted.series), width), np.int8)
-    for row, one in enumerate(wanted.series):
-        columns = found[one.no]
-        at = (columns.start_ms - first_ms) // SLOT_MS
-        deltas[row, at] = columns.delta
-        known[row, at] = columns.has_delta
-    sums = aggregate_many(deltas, first_ms, wanted.grid.start_ms, wanted.grid.end_ms)
-    counts = aggregate_many(known, first_ms, wanted.grid.start_ms, wanted.grid.end_ms)
+def _amounts(wanted: _Wanted, sums: Grid) -> dict[int, dict[str, Column]]:
+    """Columns of series of which only amounts are asked for."""
     result: dict[int, dict[str, Column]] = {}
     for row, one in enumerate(wanted.series):
-        values = sums[row] * step_of(one.quantity)
-        values[counts[row] == 0] = np.nan
+        values = _in_units(sums.steps[row], sums.known[row], one)
         result[one.no] = {
             name: values if _delta_name(one, name) else np.full(len(values), np.nan)
             for name in wanted.columns[one.no]
         }
     return result
+
+
+def _in_units(steps: NDArray[np.int64], known: NDArray[np.bool_], series: Series) -> NDArray[np.float64]:
+    """Steps → amounts; a quotient is the nearest number, which a product is not, and reads shorter."""
+    return np.where(known, steps / round(1 / step_of(series.quantity)), np.nan)
 
 
 # --- days
@@ -318,7 +315,7 @@ def _from_days(
     numbers = [one.no for one in wanted.series]
     families = wanted.families()
     found = slots.read(conn, numbers, slots.DAY, wanted.start_ms, wanted.end_ms, families)
-    for positions, together in _by_loose_days(loose).items():
+    for positions, together in by_positions(loose).items():
         found |= _patched(conn, together, found, days, list(positions), families)
     figures: dict[int, dict[str, Column]] = {}
     for one in wanted.series:
@@ -330,6 +327,15 @@ def _from_days(
     return figures
 
 
+def _amounts_of_days(
+    conn: sa.Connection, wanted: _Wanted, days: Buckets, loose: Mapping[int, list[int]], resolution: str
+) -> dict[int, dict[str, Column]]:
+    sums = amounts_from_days(conn, [one.no for one in wanted.series], days, loose)
+    if resolution != "1d":
+        sums = summed_days(sums, days, wanted.grid.start_ms, wanted.grid.end_ms)
+    return _amounts(wanted, sums)
+
+
 def _placed(series: Series, rows: SlotColumns, wanted: _Wanted) -> dict[str, Column]:
     """Day rows as they are, each at its day: nothing to sum."""
     at = np.searchsorted(wanted.grid.start_ms, rows.start_ms, side="right") - 1
@@ -337,20 +343,11 @@ def _placed(series: Series, rows: SlotColumns, wanted: _Wanted) -> dict[str, Col
     for name in wanted.columns[series.no]:
         values = np.full(len(wanted.grid), np.nan)
         if _delta_name(series, name):
-            values[at] = np.where(rows.has_delta, rows.delta * step_of(series.quantity), np.nan)
+            values[at] = _in_units(rows.delta, rows.has_delta, series)
         elif name in ("mean", "min", "max", "last", "count"):
             values[at] = getattr(rows, name)
         placed[name] = values
     return placed
-
-
-def _by_loose_days(loose: Mapping[int, list[int]]) -> dict[tuple[int, ...], list[int]]:
-    """Series numbers by the days that must be summed for them: most often all by the running day."""
-    groups: dict[tuple[int, ...], list[int]] = {}
-    for number, positions in loose.items():
-        if positions:
-            groups.setdefault(tuple(positions), []).append(number)
-    return groups
 
 
 def _patched(

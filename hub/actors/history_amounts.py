@@ -1,0 +1,124 @@
+"""Amounts of many series by buckets: grids of whole numbers instead of a summary per series.
+
+Energy in all resolutions is what charts ask for most, and for the most series at once. Sums are exact: they stay
+in steps (:func:`hub.energy.slots.step_of`) until the caller divides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import sqlalchemy as sa
+from numpy.typing import NDArray
+
+from hub.energy.calendar import Buckets
+from hub.energy.periods import aggregate_many
+from hub.energy.slots import SLOT_MS
+from hub.storage import slots
+from hub.storage.amounts import Amounts, read_amounts
+
+_NARROW = np.iinfo(np.int32)
+
+
+class Grid(NamedTuple):
+    """Sums in steps, one row per series and one column per bucket; ``known`` is false where nothing is known."""
+
+    steps: NDArray[np.int64]
+    known: NDArray[np.bool_]
+
+
+def amounts_from_slots(
+    conn: sa.Connection, numbers: Sequence[int], starts: NDArray[np.int64], ends: NDArray[np.int64]
+) -> Grid:
+    """Slots summed into buckets that follow each other, in time order."""
+    # a slot belongs to the bucket it begins in, also where a range cuts slots
+    starts, ends = starts + -starts % SLOT_MS, ends + -ends % SLOT_MS
+    first_ms, end_ms = int(starts[0]), int(ends[-1])
+    pieces = list(read_amounts(conn, numbers, slots.SLOT, first_ms, end_ms))
+    width = (end_ms - first_ms) // SLOT_MS
+    deltas = np.zeros((len(numbers), width), np.int32 if _are_narrow(pieces) else np.int64)
+    known = np.zeros((len(numbers), width), np.bool_)
+    rows = {number: row for row, number in enumerate(numbers)}
+    for piece in pieces:
+        row, at = rows[piece.series], _places(piece.start_ms, first_ms)
+        deltas[row, at] = np.where(piece.known, piece.delta, 0)
+        known[row, at] = piece.known
+    steps = aggregate_many(deltas, first_ms, starts, ends)
+    if known.all():
+        return Grid(steps, np.broadcast_to(ends > starts, steps.shape))
+    return Grid(steps, aggregate_many(known.view(np.int8), first_ms, starts, ends) > 0)
+
+
+def amounts_from_days(
+    conn: sa.Connection, numbers: Sequence[int], days: Buckets, loose: Mapping[int, Sequence[int]]
+) -> Grid:
+    """Day rows of consecutive days; ``loose`` days of a series (by position) are summed from its slots."""
+    shape = (len(numbers), len(days))
+    steps, known = np.zeros(shape, np.int64), np.zeros(shape, np.bool_)
+    rows = {number: row for row, number in enumerate(numbers)}
+    wanted = [number for number in numbers if len(loose[number]) < len(days)]
+    first_ms, end_ms = int(days.start_ms[0]), int(days.end_ms[-1])
+    for piece in read_amounts(conn, wanted, slots.DAY, first_ms, end_ms) if wanted else ():
+        at = np.searchsorted(days.start_ms, piece.start_ms, side="right") - 1
+        steps[rows[piece.series], at] = piece.delta
+        known[rows[piece.series], at] = piece.known
+    for positions, together in by_positions(loose).items():
+        at_rows = np.array([rows[number] for number in together])
+        for low, high in _runs(positions):
+            part = amounts_from_slots(conn, together, days.start_ms[low:high], days.end_ms[low:high])
+            steps[at_rows, low:high], known[at_rows, low:high] = part.steps, part.known
+    return Grid(np.where(known, steps, 0), known)
+
+
+def summed_days(grid: Grid, days: Buckets, starts: NDArray[np.int64], ends: NDArray[np.int64]) -> Grid:
+    """Days summed into months or years; a day belongs to the bucket it begins in."""
+    low, high = np.searchsorted(days.start_ms, starts), np.searchsorted(days.start_ms, ends)
+    return Grid(_between(grid.steps, low, high), _between(grid.known, low, high) > 0)
+
+
+def _between(
+    cells: NDArray[np.int64] | NDArray[np.bool_], low: NDArray[np.intp], high: NDArray[np.intp]
+) -> NDArray[np.int64]:
+    total = np.zeros((cells.shape[0], cells.shape[1] + 1), np.int64)
+    np.cumsum(cells, axis=1, dtype=np.int64, out=total[:, 1:])
+    return total[:, high] - total[:, low]
+
+
+def _places(start_ms: NDArray[np.int64], origin_ms: int) -> slice | NDArray[np.int64]:
+    """Columns of these slots; most pieces have no hole and are copied as one stretch."""
+    first = (int(start_ms[0]) - origin_ms) // SLOT_MS
+    count = len(start_ms)
+    if int(start_ms[-1]) - int(start_ms[0]) == (count - 1) * SLOT_MS:
+        return slice(first, first + count)
+    return (start_ms - origin_ms) // SLOT_MS
+
+
+def _are_narrow(pieces: Sequence[Amounts]) -> bool:
+    """Whether all deltas fit into 32 bits, which halves the memory that is walked through."""
+    return all(
+        piece.delta.dtype.itemsize <= 4
+        or (_NARROW.min <= int(piece.delta.min()) and int(piece.delta.max()) <= _NARROW.max)
+        for piece in pieces
+    )
+
+
+def by_positions(loose: Mapping[int, Sequence[int]]) -> dict[tuple[int, ...], list[int]]:
+    """Series by the days that must be summed for them: most often all have the same."""
+    groups: dict[tuple[int, ...], list[int]] = {}
+    for number, positions in loose.items():
+        if positions:
+            groups.setdefault(tuple(positions), []).append(number)
+    return groups
+
+
+def _runs(positions: Sequence[int]) -> list[tuple[int, int]]:
+    """Rising positions as stretches ``[low, high)``."""
+    runs: list[tuple[int, int]] = []
+    for position in positions:
+        if runs and runs[-1][1] == position:
+            runs[-1] = (runs[-1][0], position + 1)
+        else:
+            runs.append((position, position + 1))
+    return runs
