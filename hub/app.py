@@ -11,7 +11,7 @@ import logging
 import os
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +25,11 @@ from hub.actors.intake import HubIntake
 from hub.actors.integration import EntryStatus, IntegrationActor, RestartEntry
 from hub.actors.marks import MarkBook
 from hub.actors.processing import KeepHouse, ProcessingActor, WorkNow
-from hub.actors.recorder import IngestLoad, RecorderActor
+from hub.actors.recorder import IngestLoad, RecorderActor, SetTimeLimits
 from hub.actors.registry import InboxItem, Registry
 from hub.broker import BrokerState, BrokerSupervisor
 from hub.bus import EventBus
+from hub.config.diff import effective
 from hub.config.errors import ConfigErrors
 from hub.config.keep import load_or_keep, remember_good
 from hub.config.loader import load_tolerant
@@ -37,6 +38,7 @@ from hub.config.settings import HubConfig
 from hub.config.tree import MAIN_FILE
 from hub.errors import RetryLater, WattlineError
 from hub.health import HubHealth
+from hub.metrics import HubCollector
 from hub.model.admission import Frontier, TimeLimits
 from hub.model.device import DeviceInfo
 from hub.model.events import HealthChanged
@@ -140,6 +142,8 @@ class Hub:
         self._health = HubHealth(self.supervisor, self.load, self.bus, self.clock, self.data_dir)
         self.watchdog = Watchdog(self._health.note_blocked)
         self.metrics_registry = CollectorRegistry()
+        self.metrics_registry.register(HubCollector(self))
+        self._levelled: set[str] = set()
 
     # --- life
 
@@ -156,6 +160,7 @@ class Hub:
             self.plugins.schemas(),
             main_file=self.options.main_file,
         )
+        self._set_log_levels()
         if self.safe_mode is not None:
             LOGGER.error(
                 "the configuration has errors, the hub starts in safe mode\n%s", self.safe_mode.render()
@@ -272,7 +277,7 @@ class Hub:
                 frontier=self._frontier,
                 marks=self._marks,
                 load=self.load,
-                limits=TimeLimits(int(config.site.late_after_s * 1000), int(config.site.past_limit_s * 1000)),
+                limits=_time_limits(self.config),
             ),
         )
         self.auth = self.supervisor.start(
@@ -418,12 +423,25 @@ class Hub:
         if outcome.errors is not None:
             LOGGER.error("the configuration has errors, the last good one stays\n%s", outcome.errors.render())
             return {"applied": False, "errors": outcome.errors.as_json()}
-        self.config, self.safe_mode = outcome.config, None
+        restart = [*outcome.diff.restart]
+        if outcome.config.site.time_zone != self.config.site.time_zone:
+            restart.append("hub.time_zone")
+        site = replace(outcome.config.site, time_zone=self.config.site.time_zone)
+        self.config = replace(effective(self.config, outcome.config), site=site)
+        self.safe_mode = None
+        self._set_log_levels()
+        self.recorder.tell(SetTimeLimits(_time_limits(self.config)))
         changes = await self._apply_entries()
         await request(self.device, ApplyDevices(_device_infos(self.config), self.config.discovery))
         await asyncio.to_thread(remember_good, self.data_dir, self.config)
         LOGGER.info("configuration applied: %s", json.dumps(changes))
-        return {"applied": True, "errors": [], **changes, "sections": outcome.diff.as_json()}
+        return {
+            "applied": True,
+            "errors": [],
+            **changes,
+            "live": [*outcome.diff.live],
+            "needs_restart": restart,
+        }
 
     async def _apply_entries(self) -> dict[str, list[str]]:
         wanted = {entry_id: (domain, options) for entry_id, domain, options in self._wanted_entries()}
@@ -456,12 +474,26 @@ class Hub:
         """Whether readings are taken and stored in time, and what stands against it."""
         return self._health.ready()
 
+    def _set_log_levels(self) -> None:
+        """Levels of the configuration by logger name, ``default`` for the root; those taken out go back."""
+        wanted = self.config.logging
+        for name in self._levelled - wanted.keys():
+            root = name == "default"
+            logging.getLogger(None if root else name).setLevel(logging.INFO if root else logging.NOTSET)
+        for name, level in wanted.items():
+            logging.getLogger(None if name == "default" else name).setLevel(str(level).upper())
+        self._levelled = set(wanted)
+
     async def wait_idle(self) -> None:
         """Return when everything stored is derived; for commands that end the process afterwards."""
         try:
             await self._work()
         except RetryLater as error:
             LOGGER.warning("derivation was not finished: %s", error)
+
+
+def _time_limits(config: HubConfig) -> TimeLimits:
+    return TimeLimits(int(config.site.late_after_s * 1000), int(config.site.past_limit_s * 1000))
 
 
 def _device_infos(config: HubConfig) -> tuple[DeviceInfo, ...]:

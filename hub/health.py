@@ -64,11 +64,10 @@ class HubHealth:
     def check_disk(self) -> None:
         """Warn once when the disk of the data fills up, and say when there is room again."""
         usage = shutil.disk_usage(self._data_dir)
-        share = usage.free / usage.total
-        code = next((code for code, low, size in _LOW_DISK if share < low and usage.free < size), "")
+        code = low_disk_code(usage.free, usage.total)
         before = self._ill.get("disk")
         if code and (before is None or before.code != code):
-            detail = f"{share:.0%} of the disk is free ({usage.free // 1_000_000} MB)"
+            detail = f"{usage.free / usage.total:.0%} of the disk is free ({usage.free // 1_000_000} MB)"
             LOGGER.warning("%s", detail)
             self._bus.publish(HealthChanged("disk", False, code, detail))
         elif not code and before is not None:
@@ -112,6 +111,12 @@ class HubHealth:
 
     def _clock_is_sane(self) -> bool:
         return self._clock.now_ms() >= SANE_CLOCK_MS
+
+
+def low_disk_code(free_bytes: int, total_bytes: int) -> str:
+    """``WL-SYS-002`` for a disk that is nearly full, ``WL-SYS-001`` for one that fills up, else nothing."""
+    share = free_bytes / max(total_bytes, 1)
+    return next((code for code, low, size in _LOW_DISK if share < low and free_bytes < size), "")
 
 
 def _part(code: str = "", detail: str = "") -> Part:

@@ -61,6 +61,13 @@ class NoteRejections:
 
 
 @dataclass(frozen=True, slots=True)
+class SetTimeLimits:
+    """A reloaded configuration believes other device times."""
+
+    limits: TimeLimits
+
+
+@dataclass(frozen=True, slots=True)
 class RecorderState:
     """What the recorder did since it started, and how it is."""
 
@@ -85,12 +92,26 @@ class GetRecorderState(Request[RecorderState]):
 
 
 @dataclass(slots=True)
+class Tally:
+    """What became of readings since the process started; it outlives a restart of the recorder."""
+
+    committed: int = 0
+    deduplicated: int = 0
+    conflicts: int = 0
+    commits: int = 0
+    stored_up_to_ms: int = 0
+    seq: int = 0
+    rejected: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass(slots=True)
 class IngestLoad:
-    """The queue as everyone on the loop may see it, without asking."""
+    """The queue and the counts as everyone on the loop may see them, without asking."""
 
     values: int = 0
     limit: int = QUEUE_LIMIT_VALUES
     oldest_since_s: float | None = None
+    tally: Tally = field(default_factory=Tally)
 
     @property
     def congested(self) -> bool:
@@ -103,16 +124,6 @@ class _Waiting:
     batch: ReadingBatch
     answer: asyncio.Future[Any]
     since_s: float
-
-
-@dataclass(slots=True)
-class _Tally:
-    committed: int = 0
-    deduplicated: int = 0
-    conflicts: int = 0
-    commits: int = 0
-    stored_up_to_ms: int = 0
-    rejected: Counter[str] = field(default_factory=Counter)
 
 
 class RecorderActor(AsyncActor):
@@ -144,8 +155,7 @@ class RecorderActor(AsyncActor):
         self._queue: deque[_Waiting] = deque()
         self._quarantine: list[QuarantineRow] = []
         self._pump: asyncio.Task[None] | None = None
-        self._tally = _Tally()
-        self._seq = 0
+        self._tally = load.tally
         self._failing: WattlineError | None = None
         self._load.values = 0
 
@@ -156,6 +166,8 @@ class RecorderActor(AsyncActor):
                 return self._enqueue(batch)
             case NoteRejections(source, rejections, payload):
                 self._note(source, rejections, payload)
+            case SetTimeLimits(limits):
+                self._limits = limits
             case GetRecorderState():
                 return self._state()
             case _:
@@ -214,7 +226,7 @@ class RecorderActor(AsyncActor):
 
     async def _commit(self, waiting: list[_Waiting]) -> None:
         admitted = self._admit([one.batch for one in waiting])
-        seq = self._seq + 1
+        seq = self._tally.seq + 1
         marks = self._marks.needed(admitted.series, admitted.ts_ms, seq)
         quarantine = self._quarantine[:QUARANTINE_PER_COMMIT] + self._quarantined(waiting, admitted)
         rows = AppendRows(
@@ -234,7 +246,7 @@ class RecorderActor(AsyncActor):
             self._marks.forget(marks)
             raise
         del self._quarantine[:QUARANTINE_PER_COMMIT]
-        self._seq = seq
+        self._tally.seq = seq
         self._recovered()
         self._publish(seq, admitted, outcome, rows.arrival_ms)
         self._answer(waiting, admitted, outcome)
@@ -382,7 +394,7 @@ class RecorderActor(AsyncActor):
             conflicts=tally.conflicts,
             rejected=dict(tally.rejected),
             commits=tally.commits,
-            seq=self._seq,
+            seq=tally.seq,
             stored_up_to_ms=tally.stored_up_to_ms,
             failing=self._failing.code if self._failing else "",
             disk_full=isinstance(self._failing, DiskFull),

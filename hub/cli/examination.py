@@ -163,12 +163,12 @@ def _nearest(path: Path) -> Path:
 
 
 def _disk(data_dir: Path) -> Found:
-    from hub.app import DISK_CODE_SHARES
+    from hub.health import low_disk_code
 
     usage = shutil.disk_usage(data_dir)
     share = usage.free / usage.total
     text = f"{usage.free / 1e9:.1f} GB free ({share:.0%})"
-    code = next((code for code, least in DISK_CODE_SHARES if share < least), "")
+    code = low_disk_code(usage.free, usage.total)
     levels: dict[str, Level] = {"": "ok", "WL-SYS-001": "warning", "WL-SYS-002": "error"}
     return Found("disk", levels[code], text, code, "free space" if code else "")
 
@@ -327,7 +327,7 @@ async def _postgres(url: str, shown: str) -> Found:
 
 
 def _clock() -> Found:
-    from hub.app import SANE_CLOCK_MS
+    from hub.health import SANE_CLOCK_MS
 
     now = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())
     if time.time() * 1000 < SANE_CLOCK_MS:

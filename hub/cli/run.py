@@ -90,7 +90,6 @@ async def serve(options: HubOptions) -> None:
     hub = Hub(options)
     await hub.start()
     try:
-        set_levels(hub)
         host = options.host or hub.config.http.host
         port = options.port if options.port is not None else hub.config.http.port
         server = await serve_web(hub, host, port)
@@ -105,12 +104,6 @@ async def serve(options: HubOptions) -> None:
     finally:
         await hub.stop()
     LOGGER.info("stopped")
-
-
-def set_levels(hub: Hub) -> None:
-    """Log levels of the configuration."""
-    for name, level in hub.config.logging.items():
-        logging.getLogger("" if name == "default" else name).setLevel(str(level).upper())
 
 
 async def _greet(hub: Hub, host: str, port: int) -> None:
