@@ -46,6 +46,8 @@ async def running(tmp_path: Path) -> AsyncIterator[Hub]:
     """A started hub; leaving stops it."""
     hub = Hub(HubOptions(tmp_path / "config", tmp_path / "data"))
     await hub.start()
+    for entry in hub.entries():
+        await hub.supervisor.ready(f"entry:{entry.entry_id}")
     try:
         yield hub
     finally:
