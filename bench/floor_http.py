@@ -68,6 +68,7 @@ async def serve(database: Path) -> None:
     app.router.add_post("/write", store.lines)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
+    assert runner.server is not None
     server = await asyncio.get_running_loop().create_server(runner.server, "127.0.0.1", 0)
     print(server.sockets[0].getsockname()[1], flush=True)
     await asyncio.to_thread(sys.stdin.read)

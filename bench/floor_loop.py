@@ -49,7 +49,11 @@ class Meters(asyncio.Protocol):
             if data[at] & 0xF0 == 0x30:
                 topic_end = body + 2 + (data[body] << 8 | data[body + 1])
                 self.messages.append(
-                    (data[body + 2 : topic_end], data[topic_end + 2 : body + size], data[topic_end : topic_end + 2])
+                    (
+                        data[body + 2 : topic_end],
+                        data[topic_end + 2 : body + size],
+                        data[topic_end : topic_end + 2],
+                    )
                 )
             at = body + size
         self._in = data[at:]
@@ -91,7 +95,9 @@ class Loop:
             for client in self._clients:
                 await client.send_str(text)
 
-    def _decode(self, taken: list[Message]) -> tuple[list[tuple[int, int, float, int]], dict[str, tuple[int, float]]]:
+    def _decode(
+        self, taken: list[Message]
+    ) -> tuple[list[tuple[int, int, float, int]], dict[str, tuple[int, float]]]:
         rows: list[tuple[int, int, float, int]] = []
         shown: dict[str, tuple[int, float]] = {}
         for topic, payload, _ in taken:
@@ -119,6 +125,7 @@ async def serve(broker_port: int, database: Path) -> None:
     app.router.add_get("/", bare.serve)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
+    assert runner.server is not None
     server = await asyncio.get_running_loop().create_server(runner.server, "127.0.0.1", 0)
     _, meters = await asyncio.get_running_loop().create_connection(Meters, "127.0.0.1", broker_port)
     worker = asyncio.create_task(bare.work(meters))

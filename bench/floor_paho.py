@@ -10,6 +10,7 @@ import time
 from typing import Any
 
 import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion
 
 from bench.publisher_process import allow, publishing
 
@@ -32,7 +33,7 @@ def main() -> None:
     span_s = float(sys.argv[4])
     count = 0
     ready = threading.Event()
-    client = paho.Client(paho.CallbackAPIVersion.VERSION2, client_id="bench-paho", manual_ack=True)
+    client = paho.Client(CallbackAPIVersion.VERSION2, client_id="bench-paho", manual_ack=True)
 
     def on_message(client: Any, userdata: Any, message: paho.MQTTMessage) -> None:
         nonlocal count

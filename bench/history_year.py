@@ -1,7 +1,7 @@
 """A year of history over HTTP: by day and by hour, 20 and 200 series, as JSON and as Arrow.
 
-The store holds two series a device and a year of slots and days: closed months as blocks, the running month as
-rows, exactly as the hub's housekeeping leaves them. "First" is the first answer after a start with the
+The store holds two series a device and a year of slots and days: the last days as rows, all before them in
+blocks, as the hub's housekeeping leaves them. "First" is the first answer after a start with the
 system's page cache warm. The floor decodes nothing and checks nothing: numpy sums of the same slots that lie in
 memory, written with orjson, in this process.
 """
@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import orjson
+from numpy.typing import NDArray
 
 from bench.hub_process import HubProcess
 from bench.prepared import YEAR_DAYS, fill_year, today_ms, written
@@ -50,13 +51,11 @@ QUESTIONS = (
 def run(context: Context) -> list[Row]:
     """Prepare the store, ask everything several times."""
     times = 5 if context.quick else 15
-    rows: list[Row] = []
     with context.directory("history") as directory:
         written(directory / "data", lambda database: fill_year(database, DEVICES))
         with HubProcess(directory) as hub:
             connection = http.client.HTTPConnection("127.0.0.1", hub.port, timeout=60)
-            for question in QUESTIONS:
-                rows.append(_asked(hub, connection, question, times))
+            rows = [_asked(hub, connection, question, times) for question in QUESTIONS]
             connection.close()
     return rows
 
@@ -87,10 +86,13 @@ def _asked(hub: HubProcess, connection: http.client.HTTPConnection, question: Qu
 
 def _floor_ms(question: Question, times: int) -> float:
     slots_per_row = 96 if question.resolution == "1d" else 4
-    deltas = np.random.default_rng(1).integers(0, 1_000_000, (question.series, YEAR_DAYS * 96), dtype=np.int32)
+    deltas = np.random.default_rng(1).integers(
+        0, 1_000_000, (question.series, YEAR_DAYS * 96), dtype=np.int32
+    )
 
     def answer() -> bytes:
-        sums = deltas.reshape(question.series, -1, slots_per_row).sum(axis=2, dtype=np.int64) * 1e-3
+        by_row = deltas.reshape(question.series, -1, slots_per_row)
+        sums: NDArray[np.float64] = by_row.sum(axis=2, dtype=np.int64) / 1e3
         if question.arrow:
             return sums.tobytes()
         shown = {f"b{row:03d}.energy_import": {"energy": sums[row]} for row in range(question.series)}

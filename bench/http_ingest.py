@@ -105,7 +105,8 @@ def bare_server(directory: Path) -> Iterator[tuple[int, int]]:
         [sys.executable, "-m", "bench.floor_http", str(directory / "floor.db")],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
     ) as process:  # fmt: skip
-        assert process.stdout is not None and process.stdin is not None
+        assert process.stdout is not None
+        assert process.stdin is not None
         try:
             yield process.pid, int(process.stdout.readline())
         finally:
@@ -126,16 +127,19 @@ def run(context: Context) -> list[Row]:
          line_bodies(line_count + 4), LINES * FIELDS, 250_000.0),
     )  # fmt: skip
     rows = []
-    with context.directory("http") as directory, bare_server(directory) as (bare_pid, bare_port):
-        with HubProcess(directory) as hub:
-            for name, path, content_type, bodies, values, target in kinds:
-                headers = {"Content-Type": content_type}
-                floor, floor_us = _measured(bare_pid, bare_port, path, headers, bodies, values)
-                ours, cpu_us = _measured(hub.pid, hub.port, path, headers | hub.headers, bodies, values)
-                rows.append(
-                    Row(name, ours, "values/s", floor=floor, floor_name="bare aiohttp, split and executemany",
-                        target=target, cpu_us=cpu_us, note=f"bare {floor_us:.1f} µs CPU per value")
-                )  # fmt: skip
+    with (
+        context.directory("http") as directory,
+        bare_server(directory) as (bare_pid, bare_port),
+        HubProcess(directory) as hub,
+    ):
+        for name, path, content_type, bodies, values, target in kinds:
+            headers = {"Content-Type": content_type}
+            floor, floor_us = _measured(bare_pid, bare_port, path, headers, bodies, values)
+            ours, cpu_us = _measured(hub.pid, hub.port, path, headers | hub.headers, bodies, values)
+            rows.append(
+                Row(name, ours, "values/s", floor=floor, floor_name="bare aiohttp, split and executemany",
+                    target=target, cpu_us=cpu_us, note=f"bare {floor_us:.1f} µs CPU per value")
+            )  # fmt: skip
     return rows
 
 

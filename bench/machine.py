@@ -46,7 +46,9 @@ def _cpu_model() -> str:
 
 def _mosquitto_version() -> str:
     try:
-        shown = subprocess.run(["mosquitto", "-h"], capture_output=True, text=True, timeout=5, check=False).stdout
+        shown = subprocess.run(
+            ["mosquitto", "-h"], capture_output=True, text=True, timeout=5, check=False
+        ).stdout
     except (OSError, subprocess.TimeoutExpired):
         return "not installed"
     found = re.search(r"version (\S+)", shown)

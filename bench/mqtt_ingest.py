@@ -80,7 +80,13 @@ def run(context: Context) -> list[Row]:
                 rows += _details(context, found)
         per_value = hub.disk_bytes() / max(hub.stored(), 1)
         rows.append(
-            Row("whole store per value, under load", per_value, "bytes", "lower", note="hot, with slots, marks and log")
+            Row(
+                "whole store per value, under load",
+                per_value,
+                "bytes",
+                "lower",
+                note="hot, with slots, marks and log",
+            )
         )
     return rows
 

@@ -99,11 +99,10 @@ def days_of(columns: SlotColumns) -> tuple[SlotColumns, NDArray[np.int64]]:
 
 
 async def fill_year(database: Database, devices: int) -> None:
-    """Energy and power of so many devices over a year: closed periods as blocks, the running month as rows."""
+    """Energy and power of so many devices over a year: in blocks but for the last days, which are rows."""
     infos = [ENERGY, POWER]
     numbers = await database.write(lambda conn: register(conn, devices, infos, ["Wh", "W"]))
-    now_ms = database.now_ms()
-    open_ms = slots.period_of(slots.SLOT, now_ms - 3 * DAY_MS)  # as the hub's own housekeeping does
+    open_ms = (database.now_ms() - DAY_MS) // DAY_MS * DAY_MS  # as the hub's own housekeeping does
     for at, number in enumerate(numbers):
         columns = slots_of_a_year(at, gauge=at % 2 == 1)
         days, _ = days_of(columns)
@@ -128,16 +127,21 @@ def _write(conn: sa.Connection, number: int, resolution: str, columns: SlotColum
     zone = (ZONE, "bench") if resolution == slots.DAY else (None, None)
     slots.write_rows(
         conn,
-        slots.MetricRows(resolution, np.full(len(rest), number, np.int32), rest.start_ms + step_ms, rest, 1, *zone),
+        slots.MetricRows(
+            resolution, np.full(len(rest), number, np.int32), rest.start_ms + step_ms, rest, 1, *zone
+        ),
     )
 
 
 def readings_of(seed: int, count: int, end_ms: int, step_ms: int = 10_000) -> Columns:
     """Readings of one series: power with one decimal for even seeds, a register in Wh for odd ones."""
-    ts_ms = end_ms - (count - np.arange(count, dtype=np.int64)) * step_ms
     random = np.random.default_rng(seed)
+    late_ms = random.integers(0, 120, count)  # devices are never quite in time
+    ts_ms = end_ms - (count - np.arange(count, dtype=np.int64)) * step_ms + late_ms
     hour = ts_ms // 3_600_000 % 24
-    base_w = 150 + 600 * (np.abs(hour - 19) < 3) + np.repeat(random.gamma(1.5, 120, count // 30 + 1), 30)[:count]
+    base_w = (
+        150 + 600 * (np.abs(hour - 19) < 3) + np.repeat(random.gamma(1.5, 120, count // 30 + 1), 30)[:count]
+    )
     power_w = np.round(base_w + random.normal(0, 4, count), 1)
     values = power_w if seed % 2 == 0 else np.round(1e6 + np.cumsum(power_w) * step_ms / 3.6e6, 0)
     return Columns(ts_ms, values, np.zeros(count, np.uint8))

@@ -2,8 +2,8 @@
 
 ``python -m bench.ws_readers PORT PATH TOKEN CLIENTS WARM_S``. It prints ``ready`` when all have subscribed; when its
 standard input is closed it prints the ages in milliseconds as JSON. Without a token there is nothing to sign in to
-(the bare loop). What was sent before it was ready, and in ``WARM_S`` seconds after it, is left out. The clients are bare
-protocols, so that they take as little as possible from the hub beside them.
+(the bare loop). What was sent before it was ready, and in ``WARM_S`` seconds after it, is left out. The clients are
+bare protocols, so that they take as little as possible from the hub beside them.
 """
 
 from __future__ import annotations
