@@ -18,6 +18,7 @@ from hub.actors.recorder import StoreReadings
 from hub.app import Hub, HubOptions
 from hub.errors import AskUser
 from hub.model.device import DeviceInfo
+from hub.model.events import EntryChanged
 from hub.model.series import known_series
 from hub.runtime.actor import request
 
@@ -46,11 +47,18 @@ def write(tmp_path: Path) -> WriteConfig:
 async def running(tmp_path: Path) -> AsyncIterator[Hub]:
     """A started hub; leaving stops it."""
     hub = Hub(HubOptions(tmp_path / "config", tmp_path / "data"))
+    settled = asyncio.Event()
+
+    def look(_: object = None) -> None:
+        if all(entry.state != "connecting" for entry in hub.entries()):
+            settled.set()
+
+    hub.bus.subscribe(EntryChanged, look)
     await hub.start()
-    async with asyncio.timeout(10):
-        while any(entry.state == "connecting" for entry in hub.entries()):
-            await asyncio.sleep(0)  # a turn of the loop, in which the entries connect
+    look()
     try:
+        async with asyncio.timeout(10):
+            await settled.wait()
         yield hub
     finally:
         await hub.stop()
