@@ -259,14 +259,15 @@ COMPONENTS: dict[str, JsonSchema] = {
                 "additionalProperties": array({"type": ["number", "object", "null"]}),
             },
         },
+        partial=array({"type": "string", "format": "date-time"}),
     ),
     "Quarantined": _object(
         id=_INT, source=_TEXT, arrival_ms=_MS, series=_maybe(_TEXT), ts_ms=_maybe(_MS), value=_maybe(_TEXT),
         code=_TEXT, detail=_TEXT, field=_TEXT, payload=_maybe(_TEXT),
     ),
     "Entry": _object(
-        id=_TEXT, domain=_TEXT, name=_TEXT, state=_TEXT, detail=_TEXT, since_ms=_maybe(_MS), version=_TEXT,
-        quality=_TEXT, readings=_INT,
+        id=_TEXT, domain=_TEXT, name=_TEXT, state=_TEXT, code=_TEXT, detail=_TEXT, since_ms=_maybe(_MS),
+        version=_TEXT, quality=_TEXT, readings=_INT, stack=_TEXT,
     ),
     "Health": _object(status=_TEXT, parts={"type": "object", "additionalProperties": _ANY_OBJECT}),
     "Ready": _object(ready=_BOOL, reasons=array(_TEXT)),

@@ -127,8 +127,8 @@ def _info_json(info: SeriesInfo) -> dict[str, Any]:
     return {"key": info.key, "quantity": info.quantity, "kind": info.behaviour, "unit": info.unit}
 
 
-def entry_json(entry: EntryView) -> dict[str, Any]:
-    """A configured integration entry, without its options."""
+def entry_json(entry: EntryView, *, with_stack: bool = False) -> dict[str, Any]:
+    """A configured integration entry, without its options; the stack of its last failure for admins only."""
     return {
         "id": entry.entry_id,
         "domain": entry.domain,
@@ -140,6 +140,7 @@ def entry_json(entry: EntryView) -> dict[str, Any]:
         "version": entry.version,
         "quality": entry.quality,
         "readings": entry.readings,
+        "stack": entry.stack if with_stack else "",
     }
 
 

@@ -10,7 +10,7 @@ from aiohttp import web
 from hub.actors.processing import RebuildDerived
 from hub.runtime.actor import request as ask
 from hub.storage import backup
-from web.hub import hub_of
+from web.hub import hub_of, principal_of
 from web.params import page
 from web.problems import RefusedInParts
 from web.routes import Answer, Routes
@@ -48,9 +48,10 @@ async def get_version(request: web.Request) -> web.Response:
     "/api/v1/integrations", permission="read", params=PAGE, answers={200: Answer("entries", page_of("Entry"))}
 )
 async def list_integrations(request: web.Request) -> web.Response:
-    """The configured integration entries and how they are."""
+    """The configured integration entries and how they are; admins also see the stack of the last failure."""
     shown, cursor = page(request, hub_of(request).entries(), lambda entry: entry.entry_id)
-    return page_response(shown, entry_json, cursor)
+    with_stack = principal_of(request).may("plugins.manage")
+    return page_response(shown, lambda entry: entry_json(entry, with_stack=with_stack), cursor)
 
 
 @routes.get(
@@ -72,6 +73,7 @@ async def list_plugins(request: web.Request) -> web.Response:
             "state": one.state,
             "code": one.code,
             "error": one.error,
+            "stack": one.stack,
         },
         cursor,
     )
