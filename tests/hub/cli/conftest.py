@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -122,12 +123,15 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     assert process.wait(timeout=30) == 0
 
 
-def start_hub(shell: Shell) -> tuple[subprocess.Popen[bytes], str]:
+def start_hub(shell: Shell, *options: str) -> tuple[subprocess.Popen[bytes], str]:
     """Start a hub and return when its run file is there."""
     log = (shell.config_dir.parent / "hub.log").open("ab")
     with log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "hub", "run", *shell.places], stdout=log, stderr=log, env=os.environ.copy()
+            [sys.executable, "-m", "hub", "run", *options, *shell.places],
+            stdout=log,
+            stderr=log,
+            env=os.environ.copy(),
         )
     run_file = shell.data_dir / "run.json"
     give_up_s = time.monotonic() + START_LIMIT_S

@@ -18,7 +18,11 @@ def test_a_new_directory_passes_its_own_check(tmp_path: Path) -> None:
     checked = shell.run("check")
 
     assert made.code == 0
-    assert {Path(file).name for file in made.json["files"]} == {"hub.yaml", "secrets.yaml", "wattline.schema.json"}
+    assert {Path(file).name for file in made.json["files"]} == {
+        "hub.yaml",
+        "secrets.yaml",
+        "wattline.schema.json",
+    }
     assert (tmp_path / "mine" / "secrets.yaml").stat().st_mode & 0o777 == 0o600
     assert (checked.code, checked.err) == (0, "")
     assert checked.lines[-1].startswith("ok: ")

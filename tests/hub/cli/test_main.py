@@ -14,10 +14,23 @@ from hub import __version__
 from hub.cli.main import main
 from tests.hub.cli.conftest import Shell
 
-HEAVY = ("aiohttp", "sqlalchemy", "numpy", "voluptuous", "ruamel", "pykka", "asyncio", "web", "hub.app", "rich")
+HEAVY = (
+    "aiohttp",
+    "sqlalchemy",
+    "numpy",
+    "voluptuous",
+    "ruamel",
+    "pykka",
+    "asyncio",
+    "web",
+    "hub.app",
+    "rich",
+)
 
 
-def commands(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+def commands(
+    group: click.Group, path: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], click.Command]]:
     """Every command below a group."""
     context = click.Context(group)
     for name in group.list_commands(context):
@@ -54,6 +67,8 @@ def test_version_imports_nothing_heavy() -> None:
         "import sys; from hub.cli.main import main; main(['version'], standalone_mode=False);"
         f"print([name for name in {HEAVY!r} if name in sys.modules])"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60
+    )
 
     assert done.stdout.splitlines()[-1] == "[]"

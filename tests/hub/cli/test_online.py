@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import time
 
 import pytest
@@ -185,3 +186,35 @@ def test_a_second_hub_on_the_same_data_is_refused(running: Running) -> None:
 
     assert done.code == 1
     assert "WL-STO-002" in done.err
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::1", "::", "localhost", "127.0.0.7"])
+def test_commands_reach_a_hub_by_loopback_whatever_it_listens_on(shell: Shell, host: str) -> None:
+    shell.own()
+    process, url = start_hub(shell, "--host", host)
+    listed = shell.run("user", "list", "--json")
+    process.terminate()
+
+    assert process.wait(timeout=30) == 0
+    assert "127.0.0" in url or "localhost" in url
+    assert listed.code == 0
+
+
+def test_commands_reach_a_hub_on_an_address_of_the_network(shell: Shell) -> None:
+    address = next((one for one in own_addresses() if not one.startswith("127.")), None)
+    if address is None:
+        pytest.skip("this machine has no address but loopback")
+    shell.own()
+    process, url = start_hub(shell, "--host", address)
+    listed = shell.run("user", "list", "--json")
+    process.terminate()
+
+    assert process.wait(timeout=30) == 0
+    assert url.startswith("http://127.0.0.1:")
+    assert listed.code == 0
+
+
+def own_addresses() -> list[str]:
+    """IPv4 addresses of this machine."""
+    found = [info[4][0] for info in socket.getaddrinfo(socket.gethostname(), None, socket.AF_INET)]
+    return [str(one) for one in found]

@@ -39,12 +39,12 @@ def test_a_secret_is_stored_privately_and_never_shown(shell: Shell) -> None:
 
 
 @given(
-    st.text(st.characters(exclude_categories=("Cs", "Cc")) | st.sampled_from("\t\n\"'\\#:{}[]&*!|>%@`"), min_size=1)
-    .filter(lambda text: text == text.strip())
+    st.text(
+        st.characters(exclude_categories=("Cs", "Cc")) | st.sampled_from("\t\n\"'\\#:{}[]&*!|>%@`"),
+        min_size=1,
+    ).filter(lambda text: text == text.strip())
 )
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_text_comes_back_as_it_was(shell: Shell, text: str) -> None:
     assert shell.run("secrets", "set", "word", stdin=text).code == 0
     assert read_back(shell) == text
@@ -109,7 +109,9 @@ def test_a_link_is_not_replaced(shell: Shell, tmp_path: Path) -> None:
     assert (tmp_path / "real.yaml").read_text() == "a: b\n"
 
 
-@pytest.mark.parametrize(("name", "stdin", "code"), [("word", "", 1), ("word", "a\0b", 1), ("a b", "x", 2), ("", "x", 2)])
+@pytest.mark.parametrize(
+    ("name", "stdin", "code"), [("word", "", 1), ("word", "a\0b", 1), ("a b", "x", 2), ("", "x", 2)]
+)
 def test_what_cannot_be_a_secret_is_refused(shell: Shell, name: str, stdin: str, code: int) -> None:
     assert shell.run("secrets", "set", name, stdin=stdin).code == code
     assert not (shell.config_dir / "secrets.yaml").exists()
