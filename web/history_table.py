@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ _OPTIONS = orjson.OPT_SERIALIZE_NUMPY
 
 
 async def json_document(history: History) -> bytes:
-    """The columns as one JSON document."""
+    """The columns as one JSON document; ``partial`` names the buckets that the asked range cuts, if any."""
     head = {"resolution": history.resolution, "unit": history.units, "start": history.labels}
     parts = [orjson.dumps(head)[:-1], b',"series":{']
     separator = b""
@@ -35,7 +36,10 @@ async def json_document(history: History) -> bytes:
         parts += [separator, orjson.dumps(name), b":", orjson.dumps(shown, option=_OPTIONS)]
         separator = b","
         await asyncio.sleep(0)
-    parts.append(b"}}")
+    parts.append(b"}")
+    if history.partial:
+        parts += [b',"partial":', orjson.dumps([history.labels[at] for at in history.partial])]
+    parts.append(b"}")
     return b"".join(parts)
 
 
@@ -84,7 +88,7 @@ async def arrow_chunks(history: History) -> AsyncIterator[bytes]:
     ipc = await asyncio.to_thread(importlib.import_module, "nanoarrow.ipc")
     names = column_names(history)
     schema, buffer = _arrow_schema(names, history), _Chunks()
-    start_ms = np.ascontiguousarray(history.start_ms, dtype=np.int64)
+    start_ms = _label_ms(history)
     with ipc.StreamWriter.from_writable(buffer) as writer:
         writer.write_array(_arrow_batch(schema, "", start_ms[:0], names, {}))
         for series, columns in history.series.items():
@@ -92,6 +96,14 @@ async def arrow_chunks(history: History) -> AsyncIterator[bytes]:
             yield buffer.take()
             await asyncio.sleep(0)
     yield buffer.take()
+
+
+def _label_ms(history: History) -> NDArray[np.int64]:
+    """Where the buckets begin, as their labels say it: a first one that the range cuts begins before the range."""
+    start_ms = np.array(history.start_ms, dtype=np.int64)
+    if 0 in history.partial:
+        start_ms[0] = round(datetime.fromisoformat(history.labels[0]).timestamp() * 1000)
+    return start_ms
 
 
 class _Chunks:

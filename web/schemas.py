@@ -148,6 +148,11 @@ def _object(**properties: JsonSchema) -> dict[str, Any]:
     return {"type": "object", "properties": properties, "required": list(properties)}
 
 
+def _with_optional(shape: dict[str, Any], **properties: JsonSchema) -> dict[str, Any]:
+    """An object that may have these properties, too."""
+    return {**shape, "properties": {**shape["properties"], **properties}}
+
+
 def _maybe(shape: JsonSchema) -> dict[str, Any]:
     return {"anyOf": [shape, {"type": "null"}]}
 
@@ -248,17 +253,19 @@ COMPONENTS: dict[str, JsonSchema] = {
         items=array(_object(series=_TEXT, value=_NUMBER, unit=_TEXT, ts=_MS, age_s=_NUMBER, quality=_TEXT))
     ),
     "Readings": _object(ts=array(_MS), value=array(_NUMBER), next=_maybe(_TEXT)),
-    "History": _object(
-        resolution=_TEXT,
-        unit={"type": "object", "additionalProperties": _TEXT},
-        start=array({"type": "string", "format": "date-time"}),
-        series={
-            "type": "object",
-            "additionalProperties": {
+    "History": _with_optional(
+        _object(
+            resolution=_TEXT,
+            unit={"type": "object", "additionalProperties": _TEXT},
+            start=array({"type": "string", "format": "date-time"}),
+            series={
                 "type": "object",
-                "additionalProperties": array({"type": ["number", "object", "null"]}),
+                "additionalProperties": {
+                    "type": "object",
+                    "additionalProperties": array({"type": ["number", "object", "null"]}),
+                },
             },
-        },
+        ),
         partial=array({"type": "string", "format": "date-time"}),
     ),
     "Quarantined": _object(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import time
+from dataclasses import replace
 
 import nanoarrow as na
 import numpy as np
@@ -44,6 +45,20 @@ async def test_json_has_the_shape_clients_rely_on() -> None:
             "meter-1.energy": {"energy": [1.0, None, 5.0]},
         },
     }
+
+
+async def test_cut_buckets_are_named_and_begin_alike_in_every_form() -> None:
+    whole = _history()
+    start_ms = whole.start_ms.copy()
+    start_ms[0] += 3_600_000
+    cut = replace(whole, start_ms=start_ms, partial=(0, 2))
+
+    document = orjson.loads(await json_document(cut))
+    stream = b"".join([chunk async for chunk in arrow_chunks(cut)])
+    rows = na.ArrayStream.from_readable(stream).read_all().to_pylist()
+
+    assert document["partial"] == [whole.labels[0], whole.labels[2]]
+    assert [row["start"].isoformat() for row in rows[:3]] == document["start"]
 
 
 async def test_csv_is_a_long_table_with_empty_cells() -> None:
