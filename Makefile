@@ -34,13 +34,14 @@ lint: $(VENV)/.installed-check
 
 types: $(VENV)/.installed-check
 	$(BIN)/mypy
+	$(BIN)/mypy tests bench
 
 imports: $(VENV)/.installed-check
 	$(BIN)/lint-imports
 
 # The pure half and the parts that need no server: seconds, so that people run it on save.
 unit: $(VENV)/.installed-check
-	$(BIN)/python -m pytest -q -m "not slow" tests/hub/model tests/hub/energy tests/hub/runtime tests/hub/config
+	$(BIN)/python -m pytest -q -m "not slow" tests/hub/model tests/hub/energy tests/hub/runtime tests/hub/config tests/docs
 
 bench: $(VENV)/.installed-test
 	./scripts/install-peers

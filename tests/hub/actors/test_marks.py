@@ -49,10 +49,10 @@ def test_a_failed_commit_marks_again() -> None:
     assert needed(book, [(1, 0), (1, 3)], 2) == [(1, 0), (1, 3)]
 
 
-step = st.one_of(
+step: st.SearchStrategy[tuple[str, list[tuple[int, int]]]] = st.one_of(
     st.tuples(st.just("commit"), st.lists(st.tuples(st.integers(0, 3), st.integers(0, 6)), max_size=6)),
     st.tuples(st.just("fail"), st.lists(st.tuples(st.integers(0, 3), st.integers(0, 6)), max_size=6)),
-    st.tuples(st.just("clear"), st.just([])),
+    st.tuples(st.just("clear"), st.builds(list[tuple[int, int]])),
 )
 
 
