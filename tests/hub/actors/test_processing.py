@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
+from hub.actors.history import History
 from hub.actors.processing import GetDerivationState, GetHistory, KeepHouse, RebuildDerived
 from hub.energy.slots import SlotColumns
 from hub.model.quality import Quality
@@ -21,6 +23,13 @@ from tests.hub.actors.house import NOW_MS, House, running_house
 
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
+
+
+def figures(history: History, name: str, column: str) -> NDArray[np.float64]:
+    """A numeric column of an answer."""
+    values = history.series[name][column]
+    assert isinstance(values, np.ndarray)
+    return values
 
 
 async def derived(house: House, number: int) -> SlotColumns:
@@ -64,9 +73,9 @@ async def test_history_of_days_is_the_sum_of_their_hours(tmp_path: Path) -> None
         ask = (("meter.energy_import",), first_ms - DAY_MS, NOW_MS)
         days = await request(house.ref("processing"), GetHistory(*ask, "1d"))
         hours = await request(house.ref("processing"), GetHistory(*ask, "1h"))
-        day_sum = np.nansum(days.series["meter.energy_import"]["energy"])
+        day_sum = np.nansum(figures(days, "meter.energy_import", "energy"))
         assert day_sum == pytest.approx(4999 * 7.25, abs=1e-9)
-        assert day_sum == pytest.approx(np.nansum(hours.series["meter.energy_import"]["energy"]), abs=1e-9)
+        assert day_sum == pytest.approx(np.nansum(figures(hours, "meter.energy_import", "energy")), abs=1e-9)
         assert days.units == {"meter.energy_import": "Wh"}
 
 
@@ -86,12 +95,11 @@ async def test_closed_months_read_the_same_after_compaction(tmp_path: Path) -> N
         after = await request(house.ref("processing"), ask)
         for name, columns in before.series.items():
             assert columns["quality"] == after.series[name]["quality"]
-            for column in ("energy", "mean"):
-                assert np.array_equal(
-                    np.asarray(columns.get(column, []), np.float64),
-                    np.asarray(after.series[name].get(column, []), np.float64),
-                    equal_nan=True,
-                )
+            np.testing.assert_array_equal(figures(before, name, "energy"), figures(after, name, "energy"))
+        assert figures(before, "meter.power", "mean").tolist()[2:30] == pytest.approx([406.0] * 28, abs=1.0)
+        np.testing.assert_array_equal(
+            figures(before, "meter.power", "mean"), figures(after, "meter.power", "mean")
+        )
 
 
 async def test_a_range_of_many_months_is_derived_part_by_part(tmp_path: Path) -> None:
