@@ -136,6 +136,8 @@ async def open_body(
             raise TooSlow(
                 "WL-API-408", f"the body did not come within {request.app[DEADLINE_S]:g} s"
             ) from error
+        except ConnectionError as error:  # nobody is there any more to read the answer
+            raise BadRequest("WL-API-400", "the connection ended before the body did") from error
         except zlib.error as error:
             raise BadRequest("WL-API-400", "the packed body is broken", where="Content-Encoding") from error
         if not unpacker.complete:

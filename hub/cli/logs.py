@@ -47,6 +47,17 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(plain, ensure_ascii=False)
 
 
+def tame_strangers(record: logging.LogRecord) -> bool:
+    """What is not HTTP is the stranger's fault: one line for it, without the stack that the web library adds."""
+    error = record.exc_info[1] if record.exc_info else None
+    if record.name == "aiohttp.server" and type(error).__module__ == "aiohttp.http_exceptions":
+        reason = str(getattr(error, "message", error)).splitlines() or [""]
+        record.msg, record.args = "a client sent what is not HTTP: %s", (reason[0][:200],)
+        record.levelno, record.levelname = logging.INFO, "INFO"
+        record.exc_info = record.exc_text = None
+    return True
+
+
 class FloodGuard(logging.Filter):
     """Lets a logger write ``burst`` lines at once and ``per_s`` a second from then on; the rest is counted.
 
@@ -101,6 +112,7 @@ def set_up_logging(form: LogFormat = "text", levels: dict[str, str] | None = Non
     """Log to stderr. ``levels`` are those of the configuration, by logger name (``default`` is the root)."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter())
+    handler.addFilter(tame_strangers)
     handler.addFilter(FloodGuard())
     root = logging.getLogger()
     root.handlers[:] = [handler]

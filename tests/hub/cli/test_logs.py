@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import logging
 
-from hub.cli.logs import FloodGuard, JsonFormatter, TextFormatter
+from aiohttp.http_exceptions import BadHttpMessage
+
+from hub.cli.logs import FloodGuard, JsonFormatter, TextFormatter, tame_strangers
 
 
 def line(
@@ -73,3 +75,21 @@ def test_a_line_stays_one_event_whatever_is_in_it() -> None:
     assert TextFormatter().format(record).endswith("name a\\x1b[31m\\x0d\n    b")
     assert "\n" not in JsonFormatter().format(record)
     assert json.loads(JsonFormatter().format(record))["text"] == "name a\x1b[31m\r\nb"
+
+
+def test_what_is_not_http_takes_one_line_without_a_stack() -> None:
+    record = line("aiohttp.server", logging.ERROR, "Error handling request from %s")
+    error = BadHttpMessage("Invalid character in Content-Length:\n  b'-1'")
+    record.exc_info = (type(error), error, None)
+    assert tame_strangers(record)
+    text = TextFormatter().format(record)
+    assert "INFO" in text
+    assert text.endswith("a client sent what is not HTTP: Invalid character in Content-Length:")
+
+
+def test_faults_of_our_own_keep_their_stack() -> None:
+    record = line("aiohttp.server", logging.ERROR, "Error handling request from %s")
+    error = KeyError("ours")
+    record.exc_info = (type(error), error, None)
+    assert tame_strangers(record)
+    assert "KeyError: 'ours'" in TextFormatter().format(record)
