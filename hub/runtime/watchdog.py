@@ -31,6 +31,9 @@ _STACK_FRAMES = 30
 # innermost file of a loop that only waits for input, of asyncio and of uvloop
 _IDLE_FILES = ("/selectors.py", "/asyncio/runners.py")
 OUTSIDE = "outside of the event loop"
+UNKNOWN = "unknown code"
+_TELL_BLAMED_S = 0.2
+_TELL_OUTSIDE_S = 2.0
 _INTEGRATIONS = Path(__file__).parents[2] / "integrations"
 
 
@@ -207,7 +210,7 @@ class Watchdog:
     def _report(self, lag_s: float, samples: list[_Sample]) -> None:
         self.blocked += 1
         event = _summary(samples, lag_s)
-        LOGGER.warning("%s held the event loop for %.2f s", event.label, lag_s)
+        LOGGER.log(_level(event, lag_s), "%s held the event loop for %.2f s", event.label, lag_s)
         if self._on_blocked is None:
             return
         try:
@@ -262,15 +265,21 @@ class Watchdog:
         LOGGER.error(
             "the event loop has been held for %.1f s by %s; all stacks:\n%s",
             late_s,
-            self._samples[0].label if self._samples else "unknown code",
+            self._samples[0].label if self._samples else UNKNOWN,
             "\n".join(parts),
         )
+
+
+def _level(event: LoopBlocked, lag_s: float) -> int:
+    """A busy machine makes short lags all day: people hear of those that somebody here is to blame for."""
+    blamed = event.label not in (OUTSIDE, UNKNOWN)
+    return logging.WARNING if lag_s >= (_TELL_BLAMED_S if blamed else _TELL_OUTSIDE_S) else logging.DEBUG
 
 
 def _summary(samples: list[_Sample], lag_s: float) -> LoopBlocked:
     """The most frequent owner among the samples, with its first stack."""
     if not samples:
-        return LoopBlocked("unknown code", lag_s, "", "")
+        return LoopBlocked(UNKNOWN, lag_s, "", "")
     label = Counter(sample.label for sample in samples).most_common(1)[0][0]
     first = next(sample for sample in samples if sample.label == label)
     return LoopBlocked(label, lag_s, first.stack, first.task)
@@ -285,4 +294,4 @@ def _code_place(stack: traceback.StackSummary) -> str:
     for entry in reversed(stack):
         if "/lib/python3" not in entry.filename or "site-packages" in entry.filename:
             return f"{'/'.join(PurePath(entry.filename).parts[-3:])}:{entry.lineno} {entry.name}"
-    return "unknown code"
+    return UNKNOWN
