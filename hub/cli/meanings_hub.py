@@ -193,7 +193,7 @@ HUB: Final[Mapping[str, CodeText]] = {
     ),
     "WL-API-033": CodeText(
         "column not known",
-        "A column is none of mean, min, max, energy, quality.",
+        "A column is none of energy, delta, mean, min, max, last, count, quality.",
         "A misspelt column must not be left out silently.",
         "Use one of them.",
     ),
@@ -214,6 +214,18 @@ HUB: Final[Mapping[str, CodeText]] = {
         "There is no such thing, or it is not yours; both look the same.",
         "A different answer would tell strangers what exists.",
         "List what there is, and check the spelling.",
+    ),
+    "WL-API-405": CodeText(
+        "method not taken",
+        "The address exists, but takes other methods; the header `Allow` of the answer lists them.",
+        "Nothing was done.",
+        "Use one of these methods; /api/docs lists the addresses with theirs.",
+    ),
+    "WL-API-405": CodeText(
+        "method not taken",
+        "The address exists, but takes other methods; the header `Allow` names them.",
+        "Nothing was done.",
+        "Use one of them; /api/docs shows every route.",
     ),
     "WL-API-408": CodeText(
         "body too slow",

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from hub.cli.remote import RunningHub, running_hub
+from hub.cli.remote import PATIENCE_S, RunningHub, running_hub
 from hub.errors import AskUser
 
 if TYPE_CHECKING:
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from hub.storage.database import Database
 
 T = TypeVar("T")
+
+LOCKED = "WL-STO-002"
+_STEP_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +52,23 @@ def through(
     Raises:
         WattlineError: whatever either way refuses.
     """
-    hub = running_hub(place.data_dir)
-    if hub is not None:
-        return online(hub)
 
     async def work() -> T:
         async with open_store(place, create=create) as database:
             return await offline(database)
 
-    return asyncio.run(work())
+    give_up_s = time.monotonic() + PATIENCE_S
+    while True:
+        hub = running_hub(place.data_dir)
+        if hub is not None:
+            return online(hub)
+        try:
+            return asyncio.run(work())
+        except AskUser as error:
+            # somebody took the lock between the look and the try: nothing was done yet, so look again
+            if error.code != LOCKED or time.monotonic() >= give_up_s:
+                raise
+        time.sleep(_STEP_S)
 
 
 @asynccontextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -215,3 +216,13 @@ def test_the_rights_of_what_is_made_are_the_owners_alone(shell: Shell) -> None:
 
     for name in ("hub.db", "auth.key", "hub.lock"):
         assert (shell.data_dir / name).stat().st_mode & 0o077 == 0
+
+
+def test_commands_at_the_same_moment_wait_for_each_other(shell: Shell) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        done = list(pool.map(lambda name: shell.spawn("user", "add", name, "--role", "viewer"), "abcd"))
+
+    assert [(one.code, one.err) for one in done] == [(0, "")] * 4
+    assert sorted(one["username"] for one in shell.run("user", "list", "--json").json["items"]) == list(
+        "abcd"
+    )
