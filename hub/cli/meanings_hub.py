@@ -221,12 +221,6 @@ HUB: Final[Mapping[str, CodeText]] = {
         "Nothing was done.",
         "Use one of these methods; /api/docs lists the addresses with theirs.",
     ),
-    "WL-API-405": CodeText(
-        "method not taken",
-        "The address exists, but takes other methods; the header `Allow` names them.",
-        "Nothing was done.",
-        "Use one of them; /api/docs shows every route.",
-    ),
     "WL-API-408": CodeText(
         "body too slow",
         "The body did not come in time.",
