@@ -80,7 +80,8 @@ def _in_authorization(request: web.Request, places: tuple[str, ...]) -> str | No
         case "bearer":
             return rest.strip()
         case "token" if "token" in places:
-            return rest.strip()
+            # InfluxDB 1.8 reads "Token name:password" here, InfluxDB 2 the bare token
+            return rest.strip().rpartition(":")[2]
         case "basic" if "basic" in places:
             return _password_of_basic(rest.strip())
     raise Unauthenticated(

@@ -47,6 +47,13 @@ async def test_packed_line_protocol_by_the_token_header_of_influx(house: House) 
     assert (await house.get("/api/v1/latest?series=meter-cellar.power")).json["items"][0]["value"] == 42
 
 
+async def test_the_token_header_of_influx_may_carry_a_name(house: House) -> None:
+    headers = {"Authorization": f"Token telegraf:{house.tokens['ingest']}"}
+    answer = await house.post("/write?db=x", by=None, data=b"named power=1", headers=headers)
+
+    assert answer.status == 204
+
+
 async def test_a_stranger_to_influx_is_refused_in_its_words(house: House) -> None:
     for path in ("/api/v2/write?org=o&bucket=b", "/write?db=d"):
         answer = await house.post(path, by=None, data=LINE, headers={"Authorization": "Token wl_wrong"})
