@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
+import orjson
 from aiohttp import web
 from multidict import CIMultiDict
 
@@ -16,8 +18,9 @@ from hub.errors import NotFound, Refused
 from hub.plugins.api import Endpoint, Intake, PushAnswer, PushRequest
 from web.body import open_body
 from web.credentials import RUN_KEY_HEADER
-from web.hub import PRINCIPAL, hub_of
+from web.hub import PRINCIPAL, REQUEST_ID, hub_of
 from web.middleware.gate import FORM_BODY
+from web.problems import PROBLEM
 from web.routes import Access, Answer, Handler, Route, mark
 from web.schemas import path_id
 
@@ -70,10 +73,11 @@ def _handler(endpoint: Endpoint) -> Handler:
     async def push(request: web.Request) -> web.StreamResponse:
         current, intake = _current(request, endpoint)
         if FORM_BODY in request:
-            body = request[FORM_BODY]
-            return response_of(await current.handler(_push_request(request, endpoint, body), intake))
+            sent = _push_request(request, endpoint, request[FORM_BODY])
+            return response_of(_with_id(await current.handler(sent, intake), request))
         async with open_body(request, INGEST_BODY_BYTES, INGEST_UNPACKED_BYTES) as body:
-            return response_of(await current.handler(_push_request(request, endpoint, body), intake))
+            sent = _push_request(request, endpoint, body)
+            return response_of(_with_id(await current.handler(sent, intake), request))
 
     return push
 
@@ -107,6 +111,19 @@ def _plain_headers(request: web.Request) -> CIMultiDict[str]:
     for name in _SPENT_HEADERS:
         headers.popall(name, None)
     return headers
+
+
+def _with_id(answer: PushAnswer, request: web.Request) -> PushAnswer:
+    """A problem of an integration gets the id of the request, which no integration knows."""
+    if answer.content_type != PROBLEM:
+        return answer
+    try:
+        document = orjson.loads(answer.body)
+    except orjson.JSONDecodeError:
+        return answer
+    if not isinstance(document, dict):
+        return answer
+    return replace(answer, body=orjson.dumps(document | {"request_id": request[REQUEST_ID]}))
 
 
 def response_of(answer: PushAnswer) -> web.Response:

@@ -119,23 +119,26 @@ def _answer(stored: Stored, rejections: Sequence[Rejection]) -> PushAnswer:
     errors = [one.as_json() for one in sorted(rejections, key=lambda one: one.index)]
     if count == 0 and not any(one.quarantined for one in rejections):
         first = errors[0]
-        return _problem(422, str(first["code"]), str(first["detail"]), stored=0, errors=errors)
+        where = str(first["field"] or "")
+        return _problem(422, str(first["code"]), str(first["detail"]), where, stored=0, errors=errors)
     return PushAnswer(207, orjson.dumps({"stored": count, "errors": errors}))
 
 
 def _unreadable(error: Refused, request: PushRequest, intake: Intake) -> PushAnswer:
     intake.reject([Rejection(0, error.code, error.message)], request.body[:_SAMPLE_BYTES])
-    detail = f"{error.message} ({error.hint})" if error.hint else error.message
-    return _problem(413 if error.code == "WL-ING-006" else 400, error.code, detail)
+    more = {"hint": error.hint} if error.hint else {}
+    return _problem(413 if error.code == "WL-ING-006" else 400, error.code, error.message, error.where, **more)
 
 
-def _problem(status: int, code: str, detail: str, **more: object) -> PushAnswer:
+def _problem(status: int, code: str, detail: str, field: str, **more: object) -> PushAnswer:
+    """A problem in the shape of the hub's own; the web side adds the id of the request."""
     document = {
-        "type": "about:blank",
+        "type": f"urn:wattline:error:{code}",
         "title": HTTPStatus(status).phrase,
         "status": status,
         "code": code,
         "detail": detail,
+        "field": field or None,
         **more,
     }
     return PushAnswer(status, orjson.dumps(document), _PROBLEM)

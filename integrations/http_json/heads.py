@@ -121,7 +121,9 @@ def _says_nothing(head: Head, info: SeriesInfo) -> bool:
 
 
 def _device_info(device: str, abouts: Sequence[About]) -> DeviceInfo:
-    """Later items win; a given name wins over the unslugged id."""
-    name = next((about.name for about in reversed(abouts) if about.name), "")
-    role = next((about.role for about in reversed(abouts) if about.role is not None), None)
+    """Later items win; a name that any of them gives wins over the text that the id was made of."""
+    latest = abouts[::-1]
+    name = next((about.name for about in latest if about.name), "")
+    name = name or next((about.text for about in latest if about.text), "")
+    role = next((about.role for about in latest if about.role is not None), None)
     return DeviceInfo(device, name=name, role=role)

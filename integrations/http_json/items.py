@@ -36,11 +36,12 @@ Row = tuple[Head, int, float, int]
 
 
 class About(NamedTuple):
-    """What an item says of its device besides values."""
+    """What an item says of its device besides values: ``name`` as given, ``text`` what stood for the device."""
 
     device: str
     name: str
     role: Role | None
+    text: str = ""
 
 
 class ItemReader:
@@ -106,9 +107,10 @@ class ItemReader:
         known = self._devices.get(name)
         if known is None:
             known = self._devices[name] = device_id(name)
+        text = name if known != name else ""
         if "name" in item or "role" in item:
-            return known, About(known, _text(item, "name"), _role(item))
-        return known, About(known, name, None) if known != name else None
+            return known, About(known, _text(item, "name"), _role(item), text)
+        return known, About(known, "", None, text) if text else None
 
 
 def path(field: str) -> str:

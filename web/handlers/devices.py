@@ -20,7 +20,7 @@ from hub.actors.device import (
     PatchDevice,
     RemoveDevice,
 )
-from hub.errors import Refused
+from hub.errors import NotFound, Refused
 from hub.model.device import Device, DeviceInfo
 from hub.model.names import device_id
 from hub.model.series import Role
@@ -113,12 +113,19 @@ async def list_inbox(request: web.Request) -> web.Response:
     "/api/v1/devices/inbox/ignore-source",
     permission="devices.write",
     body=SOURCE,
-    answers={204: Answer("nothing this entry finds is shown any more")},
+    answers={
+        204: Answer("nothing this entry finds is shown any more"),
+        404: Answer("no such entry", ref("Problem")),
+    },
 )
 async def ignore_source(request: web.Request) -> web.Response:
     """Ignore everything that an integration entry finds."""
-    sent = await json_body(request, SOURCE)
-    await ask(hub_of(request).device, IgnoreSource(sent["source"]))
+    hub, source = hub_of(request), (await json_body(request, SOURCE))["source"]
+    # an entry that was removed from the configuration may have left something in the inbox
+    entries = {one.entry_id for one in hub.entries()} | {one.entry_id for one in hub.registry.inbox.values()}
+    if source not in entries:
+        raise NotFound("WL-API-404", f"there is no integration entry {source[:80]!r}", where="source")
+    await ask(hub.device, IgnoreSource(source))
     return no_content()
 
 

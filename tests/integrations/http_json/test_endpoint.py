@@ -329,3 +329,46 @@ async def test_a_large_list_keeps_its_indexes(intake: MemoryIntake) -> None:
     answer = await post(intake, items)
     assert orjson.loads(answer.body)["stored"] == 11_999
     assert [(e["index"], e["field"]) for e in errors(answer)] == [(4_321, "values.power")]
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "field"),
+    [
+        (b"hello", 400, None),
+        (b"[" + b"1," * 50_000 + b"1]", 413, None),
+        (b'{"device":"a","values":{}}', 422, "values"),
+        (b'{"device":"a","values":{"power":null}}', 422, "values.power"),
+    ],
+)
+async def test_a_problem_has_the_members_of_every_other(
+    intake: MemoryIntake, body: bytes, status: int, field: str | None
+) -> None:
+    document = orjson.loads((await post(intake, body)).body)
+
+    assert {"type", "title", "status", "code", "detail", "field"} <= document.keys()
+    assert document["type"] == f"urn:wattline:error:{document['code']}"
+    assert (document["status"], document["field"]) == (status, field)
+
+
+@pytest.mark.parametrize(
+    ("items", "name"),
+    [
+        ([{"role": "load"}], "Küche Nord"),
+        ([{"role": "load", "name": ""}], "Küche Nord"),
+        ([{"role": "load", "name": "Boiler"}], "Boiler"),
+        ([{"name": "Boiler"}, {"role": "load"}, {}], "Boiler"),
+    ],
+)
+async def test_a_device_keeps_its_text_as_name_unless_one_is_given(
+    intake: MemoryIntake, items: list[dict[str, str]], name: str
+) -> None:
+    answer = await post(
+        intake,
+        [
+            {"device": "Küche Nord", "ts": TS + n, "values": {"power": 1}, **one}
+            for n, one in enumerate(items)
+        ],
+    )
+
+    (device,) = intake.devices.values()
+    assert (answer.status, device.name) == (204, name)

@@ -53,6 +53,15 @@ async def test_found_devices_are_added_or_ignored(house: House) -> None:
     assert (await house.post("/api/v1/devices/inbox/nothing/add")).status == 404
 
 
+async def test_only_a_source_that_exists_can_be_ignored(house: House) -> None:
+    unknown = await house.post("/api/v1/devices/inbox/ignore-source", json={"source": "nobody"})
+    entry = (await house.get("/api/v1/integrations")).json["items"][0]["id"]
+    known = await house.post("/api/v1/devices/inbox/ignore-source", json={"source": entry})
+
+    assert (unknown.status, unknown.code, unknown.json["field"]) == (404, "WL-API-404", "source")
+    assert known.status == 204
+
+
 async def test_lists_are_paged(house: House) -> None:
     for n in range(5):
         await house.post("/api/v1/devices", json={"name": f"plug {n}"})
