@@ -21,8 +21,9 @@ from hub import __version__
 from hub.actors.auth import AuthActor, AuthBook
 from hub.actors.board import LatestBoard
 from hub.actors.device import ApplyDevices, CheckSilence, DeviceActor
+from hub.actors.holders import LoopHolders
 from hub.actors.intake import HubIntake
-from hub.actors.integration import EntryStatus, IntegrationActor, RestartEntry
+from hub.actors.integration import EntryStatus, IntegrationActor, PutToRest, RestartEntry
 from hub.actors.marks import MarkBook
 from hub.actors.processing import KeepHouse, ProcessingActor, WorkNow
 from hub.actors.recorder import IngestLoad, RecorderActor, SetTimeLimits
@@ -140,7 +141,8 @@ class Hub:
         self._broker: BrokerSupervisor | None = None
         self._broker_address: BrokerAddress | None = None
         self._health = HubHealth(self.supervisor, self.load, self.bus, self.clock, self.data_dir)
-        self.watchdog = Watchdog(self._health.note_blocked)
+        self.watchdog = Watchdog(self._on_blocked)
+        self._holders = LoopHolders()
         self.metrics_registry = CollectorRegistry()
         self.metrics_registry.register(HubCollector(self))
         self._levelled: set[str] = set()
@@ -154,6 +156,9 @@ class Hub:
             WattlineError: the store cannot be used; nothing was started.
         """
         await asyncio.to_thread(self.plugins.load)
+        for plugin in self.plugins.plugins.values():
+            if plugin.folder is not None:
+                self.watchdog.owners.add(str(plugin.folder), f"plugin:{plugin.domain}")
         self.config, self.safe_mode = await asyncio.to_thread(
             load_tolerant,
             self.config_dir,
@@ -460,6 +465,18 @@ class Hub:
         return {"added": added, "changed": changed, "removed": removed}
 
     # --- health
+
+    def _on_blocked(self, event: LoopBlocked) -> None:
+        self._health.note_blocked(event)
+        if not self._holders.too_many(event, self.clock.monotonic_s()):
+            return
+        detail = f"held the event loop again and again, the last time for {event.duration_s:.1f} s"
+        for entry_id, entry in self._entries.items():
+            # what came with the hub may look guilty on a machine that is too slow, and people depend on it
+            bundled = self.plugins.plugins[entry.domain].source == "bundled"
+            if not bundled and event.label in (f"plugin:{entry.domain}", f"plugin:{entry_id}"):
+                rest = PutToRest("WL-INT-007", detail, event.stack)
+                self.supervisor.ref(f"entry:{entry_id}").tell(rest)
 
     @property
     def blocked(self) -> Sequence[LoopBlocked]:

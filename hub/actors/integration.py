@@ -1,6 +1,6 @@
 """Integration actor: runs one configured entry, for ever, whatever its device does.
 
-In: :class:`RestartEntry`. Out: ``EntryChanged``; :class:`EntryStatus` is kept up to date.
+In: :class:`RestartEntry`, :class:`PutToRest`. Out: ``EntryChanged``; :class:`EntryStatus` is kept up to date.
 
 The source may raise, hang on connect, return, or raise what ends a process: the actor waits with back-off and
 connects again; wrong credentials wait for a new configuration. An outage is logged once when it begins and
@@ -54,6 +54,15 @@ class RestartEntry(Request[None]):
     """Connect again now, also out of quarantine."""
 
 
+@dataclass(frozen=True, slots=True)
+class PutToRest:
+    """Disconnect and wait for a person: the source harms the others."""
+
+    code: str
+    detail: str
+    stack: str
+
+
 class IntegrationActor(AsyncActor):
     """Owns one source and its connection."""
 
@@ -88,8 +97,12 @@ class IntegrationActor(AsyncActor):
         await self._end()
 
     async def on_receive(self, message: Any) -> Any:
-        """Restart, on request."""
+        """Restart or rest, on request."""
         match message:
+            case PutToRest(code, detail, stack):
+                await self._end()
+                self._status.stack = stack
+                self._enter("quarantined", detail, code)
             case RestartEntry():
                 await self._end()
                 self._failures.clear()

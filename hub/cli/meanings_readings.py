@@ -262,6 +262,12 @@ READINGS: Final[Mapping[str, CodeText]] = {
         "It must not burn the machine's time.",
         "Correct what the detail names, then reload the configuration.",
     ),
+    "WL-INT-007": CodeText(
+        "integration holds everybody up",
+        "An integration held the event loop five times a minute for a quarter of a second or more, and rests.",
+        "It computes, sleeps or waits in a way that stops the whole hub.",
+        "Report it to its maker with the stack that is shown; restart the entry to try again.",
+    ),
     "WL-MOD-001": CodeText(
         "register without a value",
         "The device says that it has no value now.",

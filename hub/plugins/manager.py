@@ -40,7 +40,7 @@ _LOAD_LIMIT_S = 10.0
 class Plugin:
     """A found integration. ``integration`` is None where it could not be loaded; then ``error`` says why.
 
-    ``source`` is ``bundled``, ``installed`` or ``custom``.
+    ``source`` is ``bundled``, ``installed`` or ``custom``; ``folder`` is where its code lies.
     """
 
     domain: str
@@ -50,6 +50,7 @@ class Plugin:
     error: str = ""
     code: str = ""
     stack: str = field(default="", repr=False)
+    folder: Path | None = None
 
     @property
     def state(self) -> str:
@@ -139,7 +140,7 @@ def _guarded(name: str, source: str, load: Callable[[], tuple[ModuleType, Path]]
     except BaseException as error:  # noqa: BLE001 - foreign code may raise anything, SystemExit too
         text = f"{type(error).__name__}: {error}"
         return Plugin(name, source, manifest, error=text, code="WL-PLG-004", stack=traceback.format_exc())
-    return Plugin(integration.domain, source, manifest, integration)
+    return Plugin(integration.domain, source, manifest, integration, folder=folder.absolute())
 
 
 def _described(module: ModuleType, name: str) -> Integration:
