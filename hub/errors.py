@@ -56,7 +56,7 @@ class DiskFull(RetryLater):
 
 
 class StorageCorrupt(WattlineError):
-    """The database file is damaged; a person decides (``wattline db salvage``)."""
+    """The database file is damaged; a person decides (``wattline db check``, a backup)."""
 
 
 class AskUser(WattlineError):

@@ -116,7 +116,7 @@ def unpack(path: Path, target: Path) -> Manifest:
         Refused: ``WL-BAK-001`` damaged or cut, ``WL-BAK-002`` written by a newer version, ``WL-BAK-004``
             names or kinds of members that are not ours, ``WL-BAK-010`` no room for it.
     """
-    with _members(path) as members:
+    with _members(path, whole=True) as members:
         manifest = _manifest(path, members)
         _refuse_bomb(path, manifest, target)
         missing = {entry.name: entry for entry in manifest.files}
@@ -145,16 +145,49 @@ def _add(tar: tarfile.TarFile, name: str, size: int, stream: IO[bytes], created_
 Members = Iterator[tuple[tarfile.TarInfo, IO[bytes]]]
 
 
+class _Frame(io.RawIOBase):
+    """Unpacked bytes of one zstd frame, which knows whether it ended with its checksum."""
+
+    def __init__(self, raw: IO[bytes]) -> None:
+        self._raw = raw
+        self._unpacker = zstandard.ZstdDecompressor().decompressobj()
+        self._ready = b""
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill a buffer; 0 at the end of the file, whether the frame is whole or not."""
+        while not self._ready and not self._unpacker.eof:
+            packed = self._raw.read(_CHUNK_BYTES)
+            if not packed:
+                break
+            self._ready = self._unpacker.decompress(packed)
+        count = min(len(buffer), len(self._ready))
+        buffer[:count] = self._ready[:count]
+        self._ready = self._ready[count:]
+        return count
+
+    def check_end(self) -> None:
+        """Raise ``EOFError`` where the frame is cut or something follows it."""
+        while self.read(_CHUNK_BYTES):
+            pass
+        if not self._unpacker.eof or self._unpacker.unused_data or self._raw.read(1):
+            raise EOFError("the end of the archive is missing, or something follows it")
+
+
 @contextmanager
-def _members(path: Path) -> Iterator[Members]:
-    """Members in order; whatever is wrong with the bytes becomes one error."""
+def _members(path: Path, *, whole: bool = False) -> Iterator[Members]:
+    """Members in order; whatever is wrong with the bytes becomes one error. ``whole`` looks at the end too."""
     try:
-        with (
-            path.open("rb") as raw,
-            zstandard.ZstdDecompressor().stream_reader(raw) as packed,
-            tarfile.open(fileobj=packed, mode="r|") as tar,
-        ):
-            yield ((member, _content(tar, member)) for member in tar)
+        with path.open("rb") as raw:
+            frame = _Frame(raw)
+            packed = io.BufferedReader(frame, _CHUNK_BYTES)
+            with tarfile.open(fileobj=packed, mode="r|") as tar:
+                yield ((member, _content(tar, member)) for member in tar)
+            if whole:
+                frame.check_end()
     except FileNotFoundError as error:
         raise Refused("WL-BAK-001", "there is no such backup", where=str(path)) from error
     except (tarfile.TarError, zstandard.ZstdError, EOFError, ValueError, UnicodeError) as error:

@@ -54,7 +54,7 @@ def corrupt(where: str, why: str) -> StorageCorrupt:
         "WL-STO-011",
         f"the database is damaged: {why}",
         where=where,
-        hint="keep the file; run 'wattline db salvage' or restore a backup",
+        hint="keep the file; 'wattline db check' says how much of it can be read, a backup brings the rest",
     )
 
 

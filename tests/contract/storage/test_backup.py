@@ -316,6 +316,23 @@ async def test_a_cut_archive_is_refused(whole: BackupInfo, tmp_path: Path, share
         await verify(cut)
 
 
+@pytest.mark.parametrize("damage", ["without its last byte", "with other last bytes", "with more behind it"])
+async def test_an_archive_with_a_damaged_end_is_refused(whole: BackupInfo, tmp_path: Path, damage: str) -> None:
+    data = whole.path.read_bytes()
+    damaged = {
+        "without its last byte": data[:-1],
+        "with other last bytes": data[:-9] + bytes(9),
+        "with more behind it": data + b"x",
+    }
+    path = tmp_path / "damaged.tar.zst"
+    path.write_bytes(damaged[damage])
+    with pytest.raises(Refused, match="WL-BAK-001"):
+        await verify(path)
+    with pytest.raises(Refused, match="WL-BAK-001"):
+        await restore(path, tmp_path / "new")
+    assert not (tmp_path / "new" / "hub.db").exists()
+
+
 @pytest.mark.parametrize("data", [b"", b"PK\x03\x04 no", zstandard.compress(b"x" * 5000), b"\x00" * 2048])
 async def test_other_files_are_refused(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "other").write_bytes(data)
