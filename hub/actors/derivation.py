@@ -271,17 +271,21 @@ class DerivationStore:
         return len(found)
 
     async def stored_spans(self, numbers: Sequence[int]) -> dict[int, Span]:
-        """First and last stored reading of each series that has any, as spans of slots."""
+        """What each series has: from its first reading or derived row to its last; nothing for the empty ones."""
 
         def job(conn: sa.Connection) -> dict[int, Span]:
-            found = {number: stat(conn, number) for number in numbers}
-            return {
-                number: Span(one.first_ms, one.last_ms + 1)
-                for number, one in found.items()
-                if one.first_ms is not None and one.last_ms is not None
-            }
+            found = {number: _span_of(conn, number) for number in numbers}
+            return {number: span for number, span in found.items() if span is not None}
 
         return await self._database.read(job)
+
+
+def _span_of(conn: sa.Connection, number: int) -> Span | None:
+    readings, derived = stat(conn, number), slots.extent(conn, number, slots.SLOT)
+    spans = [Span(derived[0], derived[1] + 1)] if derived else []
+    if readings.first_ms is not None and readings.last_ms is not None:
+        spans.append(Span(readings.first_ms, readings.last_ms + 1))
+    return spans[0].joined(spans[-1]) if spans else None
 
 
 def _spans(rows: slots.MetricRows) -> list[tuple[int, int, int]]:

@@ -241,6 +241,25 @@ def periods_to_compact(
     return [(number, period_of(resolution, start_ms)) for number, start_ms in oldest]
 
 
+def extent(conn: sa.Connection, series: int, resolution: str) -> tuple[int, int] | None:
+    """First and last start of the stored rows of a series, in rows or blocks; None where there is none."""
+    rows, blocks = tables.energy_metrics, tables.metric_blocks
+    found = conn.execute(
+        sa.select(sa.func.min(rows.c.start_ms), sa.func.max(rows.c.start_ms)).where(
+            rows.c.series == series, rows.c.resolution == resolution
+        )
+    ).one()
+    periods = conn.execute(
+        sa.select(sa.func.min(blocks.c.period_ms), sa.func.max(blocks.c.period_ms)).where(
+            blocks.c.series == series, blocks.c.resolution == f"{resolution}.quality"
+        )
+    ).one()
+    starts = [value for value in (found[0], periods[0]) if value is not None]
+    ends = [found[1]] if found[1] is not None else []
+    ends += [period_end(resolution, periods[1]) - 1] if periods[1] is not None else []
+    return (min(starts), max(ends)) if starts else None
+
+
 def period_of(resolution: str, start_ms: int) -> int:
     """Beginning of the block that holds a row: the UTC month of a slot, the UTC year of a day."""
     moment = datetime.fromtimestamp(start_ms // 1000, UTC)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from hub.actors.history import History
 from hub.actors.processing import GetDerivationState, GetHistory, KeepHouse, RebuildDerived
-from hub.energy.slots import SlotColumns
+from hub.energy.slots import SLOT_MS, SlotColumns
 from hub.model.quality import Quality
 from hub.runtime.actor import request
 from hub.storage import slots
@@ -126,6 +127,33 @@ async def test_a_rebuild_gives_the_same_rows(tmp_path: Path) -> None:
         before = await derived(house, register)
         await request(house.ref("processing"), RebuildDerived(), timeout_s=60)
         assert (await derived(house, register)).same_as(before)
+
+
+async def test_a_rebuild_takes_away_rows_that_no_reading_stands_behind(tmp_path: Path) -> None:
+    async with running_house(tmp_path) as house:
+        (power,) = await house.declare("meter", "power")
+        first_ms = NOW_MS - 3 * DAY_MS
+        await house.store([(power, first_ms + at * 60_000, 100.0) for at in range(60)])
+        await house.work()
+        good = await derived(house, power)
+        for shift_ms in (-90 * DAY_MS, 2 * DAY_MS):
+            moved = SlotColumns.joined([replace(good, start_ms=good.start_ms + shift_ms)])
+            rows = slots.MetricRows(
+                slots.SLOT, np.full(len(moved), power, np.int32), moved.start_ms + SLOT_MS, moved, 1
+            )
+            await house.database.write(
+                lambda conn, rows=rows: slots.replace(  # type: ignore[misc]  # bound per turn
+                    conn,
+                    power,
+                    rows,
+                    int(rows.columns.start_ms[0]),
+                    int(rows.end_ms[-1]),
+                    NOW_MS - 30 * DAY_MS,
+                )
+            )
+        assert len(await derived(house, power)) == 3 * len(good)
+        await request(house.ref("processing"), RebuildDerived(), timeout_s=60)
+        assert (await derived(house, power)).same_as(good)
 
 
 reading = st.tuples(
