@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
+import os
 import signal
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
+from multiprocessing.connection import wait
 from typing import Any, Final
 
 import numpy as np
@@ -183,9 +186,7 @@ def _workers(tasks: int) -> Iterator[Executor]:
     pool = ProcessPoolExecutor(
         min(_WORKERS, tasks),
         mp_context=multiprocessing.get_context("spawn"),
-        # Ctrl-C reaches every process of the terminal: the parent ends the others
-        initializer=signal.signal,
-        initargs=(signal.SIGINT, signal.SIG_IGN),
+        initializer=_begin_work,
     )
     try:
         yield pool
@@ -223,6 +224,19 @@ def _registered(
 
 
 # --- in the workers
+
+
+def _begin_work() -> None:
+    """Ctrl-C reaches every process of a terminal, but the parent ends the others; a killed one leaves no orphan."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
+
+
+def _end_with(sentinel: int) -> None:
+    wait([sentinel])
+    os._exit(1)
 
 
 def _make(month: _Month) -> _Made:

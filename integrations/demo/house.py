@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
+from threading import Lock
 
 import numpy as np
 
@@ -67,7 +68,7 @@ class _Day:
 
 
 class House:
-    """One house. Not for several threads at once."""
+    """One house; several threads may ask it, one after the other."""
 
     def __init__(self, seed: int, site: Site) -> None:
         self.site = site
@@ -77,6 +78,7 @@ class House:
         begin = _State(np.zeros(len(FLOWS), np.int64), self._battery.capacity_mj // 2)
         self._states = [begin]
         self._days: dict[int, _Day] = {}
+        self._asked = Lock()
 
     def columns(self, start_ms: int, end_ms: int, step_s: int) -> Columns:
         """Readings at every whole multiple of ``step_s`` (UTC) in ``[start_ms, end_ms)``.
@@ -92,11 +94,13 @@ class House:
         if first_ms - step_ms < self.site.first_ms:
             raise ValueError(f"the house was built on {self.site.since}: nothing is known before")
         edges_s = np.arange(first_ms - step_ms, max(end_ms, first_ms - step_ms + 1), step_ms) // 1000
-        return self._read(edges_s, step_s)
+        with self._asked:
+            return self._read(edges_s, step_s)
 
     def prepare(self, day: int) -> None:
         """Simulate up to a UTC day, so that asking for it is quick."""
-        self._state(max(day - self.site.first_day, 0))
+        with self._asked:
+            self._state(max(day - self.site.first_day, 0))
 
     def _read(self, edges_s: Int64, step_s: int) -> Columns:
         """Rows at all edges but the first."""
