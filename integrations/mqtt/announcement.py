@@ -40,12 +40,13 @@ _OTHER_CLASSES = frozenset((
 
 @dataclass(frozen=True, slots=True)
 class Availability:
-    """One topic that says whether a sensor can be reached."""
+    """One topic that says whether a sensor can be reached; ``assumed`` is what counts while it says nothing."""
 
     topic: str
     online: str = "online"
     offline: str = "offline"
     template: ValueTemplate | None = None
+    assumed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

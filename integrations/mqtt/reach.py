@@ -93,7 +93,7 @@ class Reach:
 
     def _available(self, sensor: Sensor, said: dict[str, bool]) -> bool:
         if sensor.mode == "all":
-            return all(said.get(entry.topic, False) for entry in sensor.availability)
+            return all(said.get(entry.topic, entry.assumed) for entry in sensor.availability)
         return any(said.values()) if sensor.mode == "any" else self._last[sensor.identity]
 
 

@@ -20,9 +20,8 @@ from integrations.mqtt.templates import compile_template
 
 BASE = "zigbee2mqtt"
 DEVICES_TOPIC = f"{BASE}/bridge/devices"
-_BRIDGE_STATE = Availability(
-    f"{BASE}/bridge/state", template=compile_template("{{ value_json.state | default(value) }}")
-)
+_STATE = compile_template("{{ value_json.state if value_json is defined else value }}")
+_BRIDGE_STATE = Availability(f"{BASE}/bridge/state", template=_STATE)
 _PUBLISHED = 1
 _CLASSES = {"produced_energy": "energy", "consumed_energy": "energy", "ac_frequency": "frequency"}
 
@@ -63,6 +62,8 @@ def _sensors(device: dict[str, Any]) -> Iterator[Sensor]:
         )
     except (vol.Invalid, WattlineError):
         return
+    # the bridge watches its devices only where it was asked to
+    reach = (_BRIDGE_STATE, Availability(f"{topic}/availability", template=_STATE, assumed=True))
     for exposed in _numeric(definition.get("exposes")):
         prop, unit = str(exposed["property"]), exposed.get("unit")
         try:
@@ -73,7 +74,7 @@ def _sensors(device: dict[str, Any]) -> Iterator[Sensor]:
         except (WattlineError, Unreadable):
             continue
         if series.quantity is not Quantity.OTHER:
-            yield Sensor((BASE, "", address, prop), info, series, topic, template, (_BRIDGE_STATE,), "all")
+            yield Sensor((BASE, "", address, prop), info, series, topic, template, reach, "all")
 
 
 def _numeric(exposes: Any) -> Iterator[Mapping[str, Any]]:

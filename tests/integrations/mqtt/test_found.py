@@ -275,4 +275,8 @@ async def test_zigbee2mqtt_is_found_by_its_bridge_and_by_discovery_without_doubl
         assert await run.value("zigbee2mqtt_0x00aa.energy") == 500.0
         assert list(run.intake.rows["zigbee2mqtt_0x00aa.power"].values()) == [12.0, 13.0]
         await run.until(lambda: run.intake.online == {"zigbee2mqtt_0x00aa": True})
+        await run.publish("zigbee2mqtt/office/plug/availability", '{"state": "offline"}', retain=True)
+        await run.until(lambda: run.intake.online == {"zigbee2mqtt_0x00aa": False})
+        await run.publish("zigbee2mqtt/office/plug/availability", "online", retain=True)
+        await run.until(lambda: run.intake.online == {"zigbee2mqtt_0x00aa": True})
         assert not run.intake.rejected
