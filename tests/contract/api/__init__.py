@@ -1,0 +1,1 @@
+"""The public contract, asked of a real hub process from outside."""
