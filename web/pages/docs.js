@@ -1,42 +1,135 @@
 // Shows the OpenAPI document for reading; no request leaves the hub.
-"use strict";
 
-function element(tag, text, ...children) {
-  const made = document.createElement(tag);
-  if (text) made.textContent = text;
-  made.append(...children);
+import { byId, element, setText } from "/assets/elements.js";
+import { call } from "/assets/session.js";
+
+const TITLES = {
+  auth: "Signing in",
+  history: "History",
+  ingest: "Sending readings",
+  me: "Yourself",
+  outside: "Probes and metrics",
+  readings: "Readings",
+  storage: "Store and backups",
+  system: "The hub",
+  things: "Devices and series",
+  users: "Users and rights",
+};
+const ORDER = ["ingest", "readings", "history", "things", "auth", "me", "users", "system", "storage", "outside"];
+
+function typeOf(schema) {
+  if (!schema) return "";
+  if (schema.$ref) return schema.$ref.split("/").pop();
+  if (schema.anyOf) return schema.anyOf.map(typeOf).join(" or ");
+  if (schema.enum) return schema.enum.join(" · ");
+  if (schema.type === "array") return `list of ${typeOf(schema.items) || "anything"}`;
+  return schema.type || "";
+}
+
+function line(name, schema, meaning, required) {
+  const type = typeOf(schema);
+  const about = [type, required && "required"].filter(Boolean).join(", ");
+  return element("li", element("code", name), about && element("span.soft", ` ${about}`), meaning && element("div", meaning));
+}
+
+function takes(operation) {
+  const lines = (operation.parameters || []).map((one) => line(one.name, one.schema, one.description, one.required));
+  const content = (operation.requestBody || {}).content || {};
+  const schema = (content["application/json"] || {}).schema;
+  const required = new Set((schema && schema.required) || []);
+  for (const [name, one] of Object.entries((schema && schema.properties) || {})) lines.push(line(name, one, one.description, required.has(name)));
+  if (content["*/*"]) lines.push(element("li", "A body in the format’s own form"));
+  return element("div", element("h4", "Takes"), lines.length ? element("ul", ...lines) : element("p.none", "Nothing"));
+}
+
+// What a route says of its own stands open; what any route may answer is folded.
+function answers(operation) {
+  const own = [];
+  const common = [];
+  for (const [status, answer] of Object.entries(operation.responses)) {
+    const shape = Object.values(answer.content || {})[0];
+    const type = status < 400 && shape ? typeOf(shape.schema) : "";
+    const text = element("li", element("span.status", status), ` ${answer.description}`, type && element("span.soft", ` ${type}`));
+    (answer.description === PHRASES[status] ? common : own).push([status, text]);
+  }
+  const lines = (list) => list.map(([, text]) => text);
+  const folded = common.length && element("details", element("summary", `Common errors ${common.map(([status]) => status).join(" ")}`), element("ul", ...lines(common)));
+  return element("div", element("h4", "Answers"), element("ul", ...lines(own)), folded || null);
+}
+
+// the bare names of statuses, as the document gives them where a route has nothing to add
+const PHRASES = {
+  400: "Bad Request",
+  401: "Unauthorized",
+  403: "Forbidden",
+  404: "Not Found",
+  413: "Request Entity Too Large",
+  415: "Unsupported Media Type",
+  422: "Unprocessable Entity",
+  503: "Service Unavailable",
+};
+
+function route(method, path, operation) {
+  const badge = element("span.method", method.toUpperCase());
+  badge.dataset.method = method.toUpperCase();
+  const needs = (operation.description || "").replaceAll("`", "");
+  const head = element("div", element("h3", badge, element("code", breakable(path))), element("p", operation.summary), needs && element("p.needs.soft", needs));
+  const made = element("article.route", head, takes(operation), answers(operation));
+  made.id = operation.operationId;
+  made.dataset.words = `${method} ${path} ${operation.summary}`.toLowerCase();
   return made;
 }
 
-function row(method, path, operation) {
-  const params = (operation.parameters || []).map((one) => `${one.name}${one.required ? "" : "?"}: ${one.description}`);
-  const body = operation.requestBody && operation.requestBody.content["application/json"];
-  const fields = body ? Object.entries(body.schema.properties || {}).map(([name, one]) => `${name}: ${one.description}`) : [];
-  const takes = element("td");
-  for (const line of [...params, ...fields]) takes.append(element("div", line));
-  const answers = element("td");
-  for (const [status, answer] of Object.entries(operation.responses)) answers.append(element("div", `${status} ${answer.description}`));
-  const title = element("td", "", element("code", `${method.toUpperCase()} ${path}`), element("div", operation.summary));
-  if (operation.description) title.append(element("div", operation.description));
-  return element("tr", "", title, takes, answers);
+// Long paths may break after a slash.
+function breakable(path) {
+  const made = document.createDocumentFragment();
+  for (const part of path.split(/(?<=\/)/)) made.append(part, document.createElement("wbr"));
+  return made;
 }
 
-fetch("/api/openapi.json")
-  .then((response) => response.json())
-  .then((document_) => {
-    document.getElementById("version").textContent = document_.info.version;
-    const groups = new Map();
-    for (const [path, operations] of Object.entries(document_.paths)) {
-      for (const [method, operation] of Object.entries(operations)) {
-        const tag = operation.tags[0];
-        if (!groups.has(tag)) groups.set(tag, []);
-        groups.get(tag).push(row(method, path, operation));
-      }
+function show(openapi) {
+  setText(byId("version"), openapi.info.version);
+  const groups = new Map(ORDER.map((tag) => [tag, []]));
+  for (const [path, operations] of Object.entries(openapi.paths)) {
+    for (const [method, operation] of Object.entries(operations)) {
+      const tag = operation.tags[0];
+      if (!groups.has(tag)) groups.set(tag, []);
+      groups.get(tag).push(route(method, path, operation));
     }
-    for (const [tag, rows] of groups) {
-      const head = element("tr", "", element("th", "Route"), element("th", "Takes"), element("th", "Answers"));
-      for (const cell of head.children) cell.scope = "col";
-      const table = element("table", "", element("thead", "", head), element("tbody", "", ...rows));
-      document.getElementById("groups").append(element("section", "", element("h2", tag), table));
+  }
+  for (const [tag, routes] of groups) if (routes.length) group(tag, routes);
+}
+
+function group(tag, routes) {
+  const title = TITLES[tag] || tag;
+  const section = element("section", element("h2", title), ...routes);
+  section.id = `area-${tag}`;
+  byId("groups").append(section);
+  const link = element("a", title, element("span.soft", String(routes.length)));
+  link.href = `#${section.id}`;
+  byId("areas").append(element("li", link));
+}
+
+function filter() {
+  const words = byId("filter").value.toLowerCase().split(/\s+/).filter(Boolean);
+  let count = 0;
+  for (const section of byId("groups").children) {
+    let some = false;
+    for (const one of section.querySelectorAll(".route")) {
+      one.hidden = !words.every((word) => one.dataset.words.includes(word));
+      if (!one.hidden) count += 1;
+      some ||= !one.hidden;
     }
-  });
+    section.hidden = !some;
+  }
+  setText(byId("matches"), words.length ? `${count} ${count === 1 ? "route" : "routes"}` : "");
+}
+
+byId("filter").addEventListener("input", filter);
+try {
+  show(await call("/api/openapi.json"));
+  // the browser looked for the place before there was one
+  if (location.hash) document.getElementById(location.hash.slice(1))?.scrollIntoView();
+} catch (problem) {
+  setText(byId("problem"), problem.message);
+}

@@ -1,211 +1,235 @@
-// The live page: sign in, load devices and newest values, then follow the websocket.
-// The access token lives in memory only; names from devices go into the page as text, never as markup.
-"use strict";
+// The live page: which of its states is shown, and what feeds it.
 
-const byId = (id) => document.getElementById(id);
-const OLD_AFTER_S = 900;
-const state = { token: null, renewTimer: 0, socket: null, tries: 0, commandId: 0, rows: new Map(), devices: new Map() };
+import { Connection } from "/assets/connection.js";
+import { Devices, inOrder } from "/assets/devices.js";
+import { byId, element, setText } from "/assets/elements.js";
+import { spell } from "/assets/figures.js";
+import { hasRole, House } from "/assets/house.js";
+import { Inbox } from "/assets/inbox.js";
+import { accessToken, call, callAll, forget, renew, signIn, signOut } from "/assets/session.js";
 
-async function call(path, options = {}) {
-  const headers = { ...(options.headers || {}) };
-  if (state.token) headers.Authorization = `Bearer ${state.token}`;
-  if (options.json !== undefined) headers["Content-Type"] = "application/json";
-  const body = options.json === undefined ? undefined : JSON.stringify(options.json);
-  const response = await fetch(path, { method: options.method || "GET", headers, body, credentials: "same-origin" });
-  const text = await response.text();
-  const content = text ? JSON.parse(text) : null;
-  if (!response.ok) throw Object.assign(new Error((content && content.detail) || response.statusText), { status: response.status });
-  return content;
+const LOOK_AGAIN_MS = 60_000;
+const AWAY_AGAIN_MS = 3_000;
+const DIM_AFTER_S = 15;
+const VIEWS = ["login", "setup", "away", "live"];
+
+const devices = new Devices();
+const house = new House();
+const inbox = new Inbox(load);
+const connection = new Connection({ open, series, removed: load, live, lost, ended });
+let lostMs = 0;
+let waiting = null;
+let timer = 0;
+
+// --- states of the page
+
+function view(name) {
+  for (const one of VIEWS) byId(one).hidden = one !== name;
+  byId("logout").hidden = byId("link").hidden = name !== "live";
+  if (name !== "live") byId("lost").hidden = true;
 }
 
-async function renew() {
-  const answer = await call("/api/v1/auth/refresh", { method: "POST" });
-  keepToken(answer);
+function say(text) {
+  setText(byId("said"), text);
 }
 
-function keepToken(answer) {
-  state.token = answer.access_token;
-  clearTimeout(state.renewTimer);
-  state.renewTimer = setTimeout(() => renew().catch(leave), Math.max(30, answer.expires_in - 60) * 1000);
+async function begin() {
+  clearTimeout(timer);
+  try {
+    await renew();
+  } catch (problem) {
+    await outside(problem);
+    return;
+  }
+  await enter();
 }
 
-function leave() {
-  clearTimeout(state.renewTimer);
-  state.token = null;
-  if (state.socket) state.socket.close();
-  state.socket = null;
-  state.rows.clear();
-  byId("cards").replaceChildren();
-  byId("values").hidden = true;
-  byId("logout").hidden = true;
-  byId("login").hidden = false;
-  byId("link").textContent = "";
-  byId("username").focus();
+// Not signed in: set-up, sign-in, or a hub that is away.
+async function outside(problem, why = "") {
+  try {
+    if (problem.status !== 401 && problem.status !== 403) throw problem;
+    const { needed } = await call("/api/v1/auth/setup");
+    if (needed) showSetup();
+    else showSignIn(why);
+  } catch {
+    view("away");
+    timer = setTimeout(begin, AWAY_AGAIN_MS);
+  }
+}
+
+function showSetup() {
+  setText(byId("setup-link"), `${location.origin}/setup#…`);
+  view("setup");
+}
+
+function showSignIn(why) {
+  setText(byId("why"), why);
+  byId("why").hidden = !why;
+  view("login");
+  byId(byId("username").value ? "password" : "username").focus();
 }
 
 async function enter() {
-  byId("login").hidden = true;
-  byId("values").hidden = false;
-  byId("logout").hidden = false;
+  view("live");
+  status("Connecting", "");
+  const [site] = (await call("/api/v1/sites").catch(() => ({ items: [] }))).items;
+  if (site && site.name) {
+    setText(byId("site"), site.name);
+    document.title = `${site.name} · Wattline`;
+  }
   await load();
-  connect();
+  connection.start();
 }
+
+function leave() {
+  connection.stop();
+  forget();
+  devices.clear();
+  house.clear();
+  setText(byId("site"), "Wattline");
+  document.title = "Wattline";
+}
+
+// --- what is known
 
 async function load() {
-  const known = new Map();
-  let cursor = null;
-  do {
-    const page = await call("/api/v1/devices?limit=1000" + (cursor ? `&cursor=${encodeURIComponent(cursor)}` : ""));
-    for (const device of page.items) known.set(device.id, device);
-    cursor = page.next;
-  } while (cursor);
-  state.devices = known;
-  const latest = await call("/api/v1/latest");
-  for (const row of latest.items) show(row.series, row.value, row.unit, row.ts);
-  byId("empty").hidden = state.rows.size > 0;
-}
-
-function card(deviceId) {
-  const id = `device-${deviceId}`;
-  const known = byId(id);
-  if (known) return known;
-  const device = state.devices.get(deviceId);
-  const item = document.createElement("li");
-  item.className = "card";
-  item.id = id;
-  const title = document.createElement("h3");
-  title.textContent = (device && device.name) || deviceId;
-  const list = document.createElement("dl");
-  const age = document.createElement("p");
-  age.className = "age";
-  item.append(title, list, age);
-  const cards = byId("cards");
-  const after = [...cards.children].find((other) => other.id > id);
-  cards.insertBefore(item, after || null);
-  return item;
-}
-
-function show(seriesId, value, unit, ts) {
-  const dot = seriesId.indexOf(".");
-  let row = state.rows.get(seriesId);
-  if (!row) {
-    const item = card(seriesId.slice(0, dot));
-    const name = document.createElement("dt");
-    const number = document.createElement("dd");
-    name.textContent = seriesId.slice(dot + 1).replaceAll("_", " ");
-    item.querySelector("dl").append(name, number);
-    row = { number, item, unit, ts: 0 };
-    state.rows.set(seriesId, row);
-    byId("empty").hidden = true;
-  }
-  row.ts = ts;
-  row.number.textContent = figure(value, row.unit);
-}
-
-function figure(value, unit) {
-  if (typeof value !== "number" || !Number.isFinite(value)) return "–";
-  if ((unit === "W" || unit === "Wh") && Math.abs(value) >= 1000) return `${number(value / 1000)} k${unit}`;
-  return unit ? `${number(value)} ${unit}` : number(value);
-}
-
-function number(value) {
-  return value.toLocaleString(undefined, { maximumSignificantDigits: 6, maximumFractionDigits: 2 });
-}
-
-function ages() {
-  const newest = new Map();
-  for (const row of state.rows.values()) newest.set(row.item, Math.max(newest.get(row.item) || 0, row.ts));
-  for (const [item, ts] of newest) {
-    const age = Math.max(0, Math.round((Date.now() - ts) / 1000));
-    item.classList.toggle("old", age > OLD_AFTER_S);
-    item.querySelector(".age").textContent = age < 2 ? "now" : `${spell(age)} ago`;
+  try {
+    const known = inOrder(await callAll("/api/v1/devices"));
+    devices.know(known);
+    house.know(new Map(known.map((device) => [device.id, device])));
+    devices.latest((await call("/api/v1/latest")).items);
+    await inbox.load();
+    showHouse(known);
+    showEmpty();
+  } catch (problem) {
+    if (problem.status === 401) ended();
   }
 }
 
-function spell(seconds) {
-  if (seconds < 120) return `${seconds} s`;
-  if (seconds < 7200) return `${Math.round(seconds / 60)} min`;
-  return seconds < 172800 ? `${Math.round(seconds / 3600)} h` : `${Math.round(seconds / 86400)} days`;
+function showHouse(known) {
+  const some = known.some(hasRole);
+  byId("house").hidden = !some || !house.balance;
+  byId("roles").hidden = some || !devices.hasValues;
+  const first = known.find((device) => device.series.some((one) => one.quantity === "power")) || known[0];
+  if (first) setText(byId("roles-example"), `devices:\n  - {id: ${first.id}, role: grid}`);
 }
 
-function connect() {
-  if (!state.token) return;
-  const url = new URL("/api/websocket", location.href);
-  url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
-  const socket = (state.socket = new WebSocket(url));
-  socket.onmessage = (event) => {
-    const messages = JSON.parse(event.data);
-    for (const message of Array.isArray(messages) ? messages : [messages]) hear(socket, message);
-  };
-  socket.onclose = () => {
-    if (state.socket !== socket || !state.token) return;
-    byId("link").textContent = "Connection lost, trying again";
-    state.tries += 1;
-    setTimeout(() => load().catch(() => {}).then(connect), Math.min(30, 2 ** state.tries) * 1000);
-  };
-}
-
-function hear(socket, message) {
-  if (message.type === "auth_required") socket.send(JSON.stringify({ type: "auth", access_token: state.token }));
-  if (message.type === "auth_invalid") renew().catch(leave);
-  if (message.type === "auth_ok") {
-    state.tries = 0;
-    byId("link").textContent = "Live";
-    state.commandId += 1;
-    socket.send(JSON.stringify({ id: state.commandId, type: "subscribe_entities" }));
+function showEmpty() {
+  byId("empty").hidden = devices.hasValues;
+  const steps = byId("empty-steps");
+  if (devices.hasValues || steps.children.length) return;
+  const commands = [
+    ["Make a token; it is shown once.", "wattline token create --user NAME --name first --scope ingest"],
+    ["Send JSON.", `curl -H 'Authorization: Bearer wl_…' -d '{"device":"main-meter","role":"grid","values":{"power":1234}}' ${location.origin}/api/v1/ingest`],
+    ["Or what Telegraf and InfluxDB clients send.", `curl -H 'Authorization: Token wl_…' --data-binary 'home,room=kitchen power=312' '${location.origin}/write?db=home'`],
+  ];
+  for (const [text, command] of commands) {
+    const code = element("pre", command);
+    code.tabIndex = 0;
+    steps.append(element("li", text, code));
   }
-  if (message.type === "event") follow(message.event);
 }
 
-function follow(event) {
-  const names = new Map([...state.rows.keys()].map((id) => [entityOf(id), id]));
-  for (const [entity, change] of [...Object.entries(event.a || {}), ...Object.entries(event.c || {})]) {
-    const now = change["+"] || change;
-    const id = names.get(entity);
-    if (id === undefined) {
-      if (event.a) scheduleLoad();
-    } else if (now.s !== undefined || now.lu !== undefined || now.lc !== undefined) {
-      const row = state.rows.get(id);
-      const ts = Math.round((now.lu || now.lc || Date.now() / 1000) * 1000);
-      if (now.s !== undefined) row.number.textContent = figure(Number(now.s), row.unit);
-      row.ts = Math.max(row.ts, ts);
-    }
-  }
-  ages();
+// --- the connection
+
+function open() {
+  const again = lostMs > 0;
+  lostMs = 0;
+  devices.connected = true;
+  byId("lost").hidden = true;
+  document.body.classList.remove("dim");
+  status("Live", "live");
+  say(again ? "Connected again" : "Live");
+  if (again) load();
 }
 
-let loadTimer = 0;
-function scheduleLoad() {
-  clearTimeout(loadTimer);
-  loadTimer = setTimeout(() => load().catch(() => {}), 1000);
+function lost() {
+  if (lostMs) return;
+  lostMs = Date.now();
+  devices.connected = false;
+  status("Reconnecting", "away");
+  say("Connection lost, trying again");
+  age();
 }
 
-function entityOf(seriesId) {
-  return "sensor." + seriesId.replace(".", "_").replaceAll("-", "_");
+function ended() {
+  leave();
+  outside({ status: 401 }, "Your session has ended. Sign in again.");
 }
+
+let unknownTimer = 0;
+const news = new Map();
+
+// Values are drawn once a frame, however many arrive.
+function series(values) {
+  if (!news.size) requestAnimationFrame(draw);
+  for (const [id, value] of Object.entries(values)) news.set(id, value);
+}
+
+function draw() {
+  const values = Object.fromEntries(news);
+  news.clear();
+  if (devices.news(values)) return;
+  clearTimeout(unknownTimer);
+  unknownTimer = setTimeout(load, 1000);
+}
+
+function live(balance) {
+  if (!waiting) requestAnimationFrame(drawHouse);
+  waiting = balance;
+}
+
+function drawHouse() {
+  const first = !house.balance;
+  house.show(waiting);
+  waiting = null;
+  if (first) showHouse([...house.devices.values()]);
+}
+
+function status(text, kind) {
+  setText(byId("link"), text);
+  byId("link").dataset.kind = kind;
+}
+
+function age() {
+  devices.ages();
+  if (!lostMs || byId("live").hidden) return;
+  const seconds = (Date.now() - lostMs) / 1000;
+  const since = seconds < 10 ? "" : ` The values below are from ${spell(seconds)} ago.`;
+  setText(byId("lost-text"), `Connection lost, trying again.${since}`);
+  byId("lost").hidden = seconds < 2;
+  document.body.classList.toggle("dim", seconds > DIM_AFTER_S);
+}
+
+// --- people
 
 byId("login").addEventListener("submit", async (event) => {
   event.preventDefault();
   const button = event.target.querySelector("button");
   button.disabled = true;
-  byId("problem").textContent = "";
+  setText(byId("problem"), "");
   try {
-    keepToken(await call("/api/v1/auth/login", { method: "POST", json: { username: byId("username").value, password: byId("password").value } }));
+    await signIn(byId("username").value, byId("password").value);
     byId("password").value = "";
     await enter();
-  } catch (error) {
-    byId("problem").textContent = error.message;
+    byId("main").focus();
+  } catch (problem) {
+    setText(byId("problem"), problem.message);
   } finally {
     button.disabled = false;
   }
 });
 
 byId("logout").addEventListener("click", async () => {
-  await call("/api/v1/auth/logout", { method: "POST" }).catch(() => {});
+  await signOut();
   leave();
+  showSignIn("");
 });
 
-const local = ["localhost", "127.0.0.1", "[::1]"].includes(location.hostname);
-byId("plain").hidden = location.protocol === "https:" || local;
-setInterval(ages, 1000);
-renew().then(enter).catch(leave);
+byId("retry").addEventListener("click", () => connection.retry());
+byId("setup-again").addEventListener("click", begin);
+
+byId("plain").hidden = window.isSecureContext;
+setInterval(age, 1000);
+setInterval(() => accessToken() && !lostMs && !document.hidden && load(), LOOK_AGAIN_MS);
+begin();

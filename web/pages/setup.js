@@ -1,56 +1,59 @@
 // The page of the one-time setup link. The token stands behind the # so that it reaches no log and no Referer.
-"use strict";
 
-const byId = (id) => document.getElementById(id);
-const token = new URLSearchParams(location.hash.slice(1)).get("token") || new URLSearchParams(location.search).get("token") || location.hash.slice(1);
+import { byId, setText } from "/assets/elements.js";
+import { call } from "/assets/session.js";
 
-function say(text, href, label) {
+const parts = new URLSearchParams(location.hash.slice(1));
+const token = parts.get("token") || new URLSearchParams(location.search).get("token") || location.hash.slice(1);
+
+function done(title, text, { signIn = false, command = false } = {}) {
   byId("setup").hidden = true;
-  const done = byId("done");
-  done.textContent = text + " ";
-  if (href) {
-    const link = document.createElement("a");
-    link.href = href;
-    link.textContent = label;
-    done.append(link);
-  }
-  done.hidden = false;
+  setText(byId("done-title"), title);
+  setText(byId("done-text"), text);
+  byId("done-link").hidden = !signIn;
+  byId("done-command").hidden = !command;
+  byId("done").hidden = false;
+  byId("done-title").focus();
 }
 
 byId("setup").addEventListener("submit", async (event) => {
   event.preventDefault();
   const problem = byId("problem");
-  problem.textContent = "";
+  setText(problem, "");
   if (byId("password").value !== byId("again").value) {
-    problem.textContent = "The two passwords differ";
+    setText(problem, "The two passwords differ.");
+    byId("again").focus();
     return;
   }
   const button = event.target.querySelector("button");
   button.disabled = true;
-  const body = JSON.stringify({ token, username: byId("username").value, password: byId("password").value });
   try {
-    const response = await fetch("/api/v1/auth/setup", { method: "POST", headers: { "Content-Type": "application/json" }, body });
-    if (response.ok) {
-      history.replaceState(null, "", "/setup");
-      say("The owner was created.", "/", "Sign in");
-    } else {
-      problem.textContent = (await response.json()).detail;
-    }
-  } catch {
-    problem.textContent = "The hub does not answer";
+    const json = { token, username: byId("username").value, password: byId("password").value };
+    await call("/api/v1/auth/setup", { method: "POST", json });
+    history.replaceState(null, "", "/setup");
+    done("The owner is created", "You can sign in now.", { signIn: true });
+  } catch (error) {
+    setText(problem, error.message);
   } finally {
     button.disabled = false;
   }
 });
 
-fetch("/api/v1/auth/setup")
-  .then((response) => response.json())
-  .then((state) => {
-    if (!state.needed) say("This hub has an owner already.", "/", "Sign in");
-    else if (!token) say("The setup link is incomplete. It is printed where the hub was started.");
-    else {
-      byId("setup").hidden = false;
-      byId("username").focus();
-    }
-  })
-  .catch(() => say("The hub does not answer."));
+byId("plain").hidden = window.isSecureContext;
+try {
+  const { needed } = await call("/api/v1/auth/setup");
+  if (!needed) {
+    done("Set-up is done", "This hub has an owner already.", { signIn: true });
+  } else if (!token) {
+    done(
+      "The link is not complete",
+      "The whole link ends with # and a long text; the hub printed it when it started. Start the hub again for a new one, or make the owner on its own machine:",
+      { command: true },
+    );
+  } else {
+    byId("setup").hidden = false;
+    byId("username").focus();
+  }
+} catch (error) {
+  done("The hub does not answer", "It may be starting. Load this page again in a moment.");
+}
