@@ -170,13 +170,24 @@ class MembersReader:
     def _take(self, message: Message, data: dict[str, Any], batch: ReadingBatch, intake: Intake) -> None:
         ts_ms = self._time(message)
         stale = message.head & RETAIN and ts_ms == NO_TIME
+        timed, fields = ts_ms != NO_TIME, self._fields
         for member, raw in data.items():
-            if member not in self._fields:
-                if _may_be_number(raw) and len(self._fields) < MAX_MEMBERS:
+            field = fields.get(member, _UNHEARD)
+            if field is _UNHEARD:
+                if _may_be_number(raw) and len(fields) < MAX_MEMBERS:
                     message.unseen.append((self, member))
                 continue
-            field = self._fields[member]
             if field is None:
+                continue
+            # nearly every value goes this way, so it is worth doing without a call
+            if type(raw) is float and -1e15 <= raw <= 1e15 and (timed or self._is_state(field, stale)):
+                handle = field.handle
+                batch.series.append(handle.no)
+                batch.ts_ms.append(ts_ms)
+                batch.values.append(
+                    raw if handle.factor == 1.0 and handle.offset == 0.0 else handle.stored(raw)
+                )
+                batch.item.append(message.item)
                 continue
             try:
                 value = number(raw)
@@ -191,6 +202,15 @@ class MembersReader:
                 intake.show_stale(field.handle, value)
             else:
                 batch.add(field.handle, ts_ms, value, message.item)
+
+    @staticmethod
+    def _is_state(field: Field, stale: int) -> bool:
+        """Whether a value without a device time may be stored: neither an amount nor retained."""
+        return not stale and field.behaviour is not Behaviour.DELTA
+
+
+_UNHEARD = Field("", SeriesHandle(-1))
+"""Stands for a member that nobody has looked at yet."""
 
 
 def _may_be_number(raw: object) -> bool:

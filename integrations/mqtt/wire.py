@@ -148,10 +148,13 @@ class Tap:
             length = data[at + 1]
             body = at + 2
             if length & 0x80:
-                size = _length_at(data, at + 1)
-                if size is None:
-                    break
-                length, body = size
+                if end - at > 2 and data[at + 2] < 0x80:  # 128 to 16,383 bytes, as most JSON messages have
+                    length, body = length & 0x7F | data[at + 2] << 7, at + 3
+                else:
+                    size = _length_at(data, at + 1)
+                    if size is None:
+                        break
+                    length, body = size
             stop = body + length
             if head & 0xF4 != 0x30:  # anything but a PUBLISH of QoS 0 or 1
                 if stop > end:
