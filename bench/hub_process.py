@@ -180,6 +180,21 @@ class HubProcess:
         entries = self.ask_json("GET", "/api/v1/integrations")["items"]
         return sum(int(entry["readings"]) for entry in entries if entry["domain"] == domain)
 
+    def metric(self, name: str) -> float:
+        """A figure of ``/metrics``, summed over its labels."""
+        _, text = self.ask("GET", "/metrics")
+        found = re.findall(rf"^{name}(?:{{.*}})? (\S+)$", text.decode(), re.MULTILINE)
+        return sum(float(value) for value in found)
+
+    def settle(self, limit_s: float = 60.0) -> None:
+        """Wait until series that are new have been derived once: that is work of their first seconds only."""
+        until_s = time.perf_counter() + limit_s
+        quiet, before = 0, -1.0
+        while quiet < 3 and time.perf_counter() < until_s:
+            time.sleep(1.0)
+            reads = self.metric("wattline_read_seconds_count")
+            quiet, before = (quiet + 1 if reads - before < 3 else 0), reads
+
     def token(self) -> str:
         """An API token of an owner, who is set up first; for clients that cannot send our header."""
         setup = re.search(r"/setup#(\S+)", self.log())

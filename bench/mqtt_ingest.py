@@ -14,12 +14,13 @@ from dataclasses import dataclass
 from bench.floor_paho import received_per_s
 from bench.floor_sqlite import rows_per_s
 from bench.hub_process import HubProcess
-from bench.publisher_process import allow, bare_broker, publishing
+from bench.publisher_process import DEVICES, allow, bare_broker, publishing
 from bench.rows import Context, Row
 
 AHEAD_MESSAGES = 6_000
 LOOK_EVERY_S = 0.1
 WARM_S = 2.0
+COMMITS = "wattline_ingest_commits_total"
 KINDS = ((0, 1), (0, 5), (1, 1), (1, 5))
 
 
@@ -30,20 +31,25 @@ class Measured:
     messages_per_s: float
     values_per_s: float
     cpu_us_per_value: float
+    rows_per_commit: float
 
 
 def measure(hub: HubProcess, qos: int, values: int, span_s: float) -> Measured:
     """Load the hub for a while and count what it commits."""
     with publishing(hub.mqtt_port, qos, values) as publisher:
         start = hub.stored()
+        allow(publisher, 2 * DEVICES)  # new series are derived once before they are followed live
+        hub.settle()
         _feed(hub, publisher, start, values, WARM_S)
+        commits = hub.metric(COMMITS)
         first, first_cpu_s, begin_s = hub.stored(), hub.cpu_s(), time.perf_counter()
         _feed(hub, publisher, start, values, span_s)
         taken_s = time.perf_counter() - begin_s
         count = hub.stored() - first
         cpu_us = (hub.cpu_s() - first_cpu_s) / max(count, 1) * 1e6
+        commits = hub.metric(COMMITS) - commits
     _settle(hub)
-    return Measured(count / values / taken_s, count / taken_s, cpu_us)
+    return Measured(count / values / taken_s, count / taken_s, cpu_us, count / max(commits, 1))
 
 
 def _feed(hub: HubProcess, publisher: subprocess.Popen[str], start: int, values: int, span_s: float) -> None:
@@ -98,7 +104,7 @@ def _floors(context: Context) -> dict[tuple[int, int], float]:
 
 
 def _details(context: Context, found: Measured) -> list[Row]:
-    rows_per_commit = 500
+    rows_per_commit = round(found.rows_per_commit)
     with context.directory("floor") as directory:
         floor = rows_per_s(directory, rows_per_commit, 100_000 if context.quick else 400_000)
     return [
