@@ -14,7 +14,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,7 +29,7 @@ from hub.actors.registry import Registry
 from hub.bus import EventBus
 from hub.energy.live import LiveSlots
 from hub.energy.slots import SLOT_MS, Rule
-from hub.errors import RetryLater
+from hub.errors import RetryLater, StorageCorrupt
 from hub.model.events import DeviceChanged, RangesDirtied, ReadingsStored, SlotsDerived
 from hub.runtime.actor import AsyncActor, Request
 from hub.runtime.clock import Clock
@@ -277,7 +276,7 @@ class ProcessingActor(AsyncActor):
                     await self._derive_some()
                 await self._store.derive_days(self._registry)
                 self._recovered()
-            except RetryLater as error:
+            except (RetryLater, StorageCorrupt) as error:
                 self._postpone(error)
             if not self._work_again:
                 return
@@ -296,18 +295,18 @@ class ProcessingActor(AsyncActor):
             return
         try:
             revision = await self._store.write_live(series, changed.slots, cleared)
-        except RetryLater:
-            self._distrust(np.unique(changed.series).tolist())
+        except BaseException:
+            self._distrust(series, changed.slots.start_ms)
             raise
         self._tell(series, changed.slots.start_ms, revision)
 
-    def _distrust(self, numbers: Sequence[int]) -> None:
-        """Rows of these series could not be written: derive their marked slots again."""
-        now_ms = self._clock.now_ms()
-        for number in numbers:
+    def _distrust(self, series: NDArray[np.int32], start_ms: NDArray[np.int64]) -> None:
+        """These slots could not be written: derive them again, whenever their readings were taken."""
+        for number in np.unique(series).tolist():
+            mine = start_ms[series == number]
             self._open.forget(number)
             self._started.discard(number)
-            self._soil(number, now_ms - 2 * SLOT_MS, now_ms + SLOT_MS)
+            self._soil(number, int(mine.min()), int(mine.max()) + SLOT_MS)
 
     async def _derive_some(self) -> None:
         """Derive the dirty ranges of a few series and start them live again."""
@@ -330,7 +329,7 @@ class ProcessingActor(AsyncActor):
                 del self._dirty[number]
         try:
             results = await self._store.rederive(wanted)
-        except RetryLater:
+        except BaseException:
             for series, part in wanted:
                 self._buffers.pop(series.no, None)
                 self._soil(series.no, part.start_ms, part.end_ms)
@@ -385,7 +384,7 @@ class ProcessingActor(AsyncActor):
         numbers = tuple(np.unique(series).tolist())
         self._bus.publish(SlotsDerived(numbers, int(start_ms.min()), int(start_ms.max()) + SLOT_MS, revision))
 
-    def _postpone(self, error: RetryLater) -> None:
+    def _postpone(self, error: RetryLater | StorageCorrupt) -> None:
         if self._failing != error.code:
             LOGGER.warning("derivation waits: %s", error)
         self._failing = error.code
