@@ -53,6 +53,7 @@ class Inflow:
         self._orphans: list[Record] = []
         self._current: list[Record] = []
         self._acked: deque[list[Record]] = deque()
+        self._acked_records = 0
         self._doubtful: dict[bytes, Record] = {}
         self._wake = asyncio.Event()
         self._holding = False
@@ -105,6 +106,7 @@ class Inflow:
             self._doubtful = {}
         self._orphans = []
         self._acked.clear()
+        self._acked_records = 0
         link.records[:0] = kept
         self._records = link.records
         self._held_bytes = self._seen = 0
@@ -189,8 +191,9 @@ class Inflow:
     def _remember(self, group: list[Record]) -> None:
         """Keep what the broker may not have heard of: never more than its window."""
         self._acked.append(group)
-        while sum(map(len, self._acked)) - len(self._acked[0]) >= RECEIVE_MAXIMUM:
-            self._acked.popleft()
+        self._acked_records += len(group)
+        while self._acked_records - len(self._acked[0]) >= RECEIVE_MAXIMUM:
+            self._acked_records -= len(self._acked.popleft())
 
     def _without_repeats(self, group: list[Record]) -> list[Record]:
         fresh = []
