@@ -21,7 +21,7 @@ def payload(values: int, step: int) -> bytes:
     now_ms, stamp_ms = time.time_ns() // 1_000_000, time.monotonic() * 1000
     if values == 1:
         return b'{"ts":%d,"power":%.3f}' % (now_ms, stamp_ms)
-    return _FIVE % (now_ms, stamp_ms, 1000 + step * 1e-6, 230 + step % 10 / 10, step % 16)
+    return _FIVE % (now_ms, stamp_ms, 1000 + stamp_ms / 3.6e6, 230 + step % 10 / 10, step % 16)
 
 
 def main() -> None:
