@@ -3,7 +3,7 @@
 import { arrange, byId, element, setText } from "/assets/elements.js";
 import { figure, spell } from "/assets/figures.js";
 
-const ROLES = { grid: "Grid", solar: "Solar", battery: "Battery", ev: "Car", heat_pump: "Heat pump", load: "Use", heat: "Heat", gas: "Gas", water: "Water" };
+const ROLES = { grid: "Grid", solar: "Solar", battery: "Battery", ev: "Car", heat_pump: "Heat pump", load: "Load", heat: "Heat", gas: "Gas", water: "Water" };
 const ROLE_ORDER = Object.keys(ROLES);
 const QUANTITIES = ["power", "state_of_charge", "energy", "heat", "gas", "water", "voltage", "current"];
 const AWAY = { offline: "Offline", silent: "Silent" };
@@ -53,11 +53,13 @@ export class Devices {
 
   // News of the websocket; false if a series is not known yet.
   news(series) {
+    const oldMs = Date.now() + this.skewMs - OLD_AFTER_S * 1000;
     let known = true;
     for (const [id, [ts, value]] of Object.entries(series)) {
       const row = this.rows.get(id);
-      if (row) row.show(value, ts, ts === null);
-      else known = false;
+      if (!row) known = false;
+      // a value that the page has already keeps what the hub said of its quality
+      else if (ts === null || ts !== row.ts) row.show(value, ts, ts === null || ts < oldMs);
     }
     this.ages();
     return known;
@@ -88,7 +90,8 @@ class Card {
 
   know(device, all) {
     setText(this.name, device.name || device.id);
-    setText(this.role, ROLES[device.role] || "");
+    const role = ROLES[device.role] || "";
+    setText(this.role, role === device.name ? "" : role);
     setText(this.state, AWAY[device.availability] || "");
     this.root.classList.toggle("offline", Boolean(AWAY[device.availability]));
     const series = [...device.series].sort((a, b) => rankOf(a) - rankOf(b));
@@ -114,9 +117,10 @@ class Row {
     this.stale = false;
     this.number = element("span.number", "–");
     this.unit = element("span.unit");
-    this.when = element("dd.age");
+    this.old = element("span.unseen");
+    this.when = element("span");
     const name = element("dt", series.name || plainName(series.key));
-    this.root = element("div.row", name, element("dd.value", this.number, this.unit), this.when);
+    this.root = element("div.row", name, element("dd.value", this.number, this.unit), element("dd.age", this.old, this.when));
   }
 
   show(value, ts, stale) {
@@ -134,7 +138,8 @@ class Row {
     if (!this.known) return;
     const seconds = this.ts === null ? NaN : Math.max(0, (nowMs - this.ts) / 1000);
     const old = this.stale || (!connected && seconds > OLD_AFTER_S);
-    setText(this.when, (old ? "old, " : "") + spell(seconds));
+    setText(this.when, spell(seconds));
+    setText(this.old, old ? "old value, " : "");
     this.root.classList.toggle("old", old);
   }
 }

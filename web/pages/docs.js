@@ -29,7 +29,7 @@ function typeOf(schema) {
 function line(name, schema, meaning, required) {
   const type = typeOf(schema);
   const about = [type, required && "required"].filter(Boolean).join(", ");
-  return element("li", element("code", name), about && element("span.soft", ` ${about}`), meaning && element("div", meaning));
+  return element("li", element("code", name), about && element("span.soft", ` ${about}`), meaning && element("div", prose(meaning)));
 }
 
 function takes(operation) {
@@ -42,39 +42,62 @@ function takes(operation) {
   return element("div", element("h4", "Takes"), lines.length ? element("ul", ...lines) : element("p.none", "Nothing"));
 }
 
-// What a route says of its own stands open; what any route may answer is folded.
-function answers(operation) {
-  const own = [];
-  const common = [];
+// What a route says of its own stands open; errors that most routes of its area have too are folded.
+function answers(operation, common) {
+  const open = [];
+  const folded = [];
   for (const [status, answer] of Object.entries(operation.responses)) {
     const shape = Object.values(answer.content || {})[0];
     const type = status < 400 && shape ? typeOf(shape.schema) : "";
-    const text = element("li", element("span.status", status), ` ${answer.description}`, type && element("span.soft", ` ${type}`));
-    (answer.description === PHRASES[status] ? common : own).push([status, text]);
+    const text = element("li", element("span.status", status), " ", prose(answer.description), type && element("span.soft", ` ${type}`));
+    const list = common.has(`${status} ${answer.description}`) ? folded : open;
+    list.push([status, text]);
   }
-  const lines = (list) => list.map(([, text]) => text);
-  const folded = common.length && element("details", element("summary", `Common errors ${common.map(([status]) => status).join(" ")}`), element("ul", ...lines(common)));
-  return element("div", element("h4", "Answers"), element("ul", ...lines(own)), folded || null);
+  const texts = (list) => element("ul", ...list.map(([, text]) => text));
+  const codes = folded.map(([status]) => status).join(" ");
+  const rest = folded.length && element("details", element("summary", `Common errors ${codes}`), texts(folded));
+  return element("div", element("h4", "Answers"), texts(open), rest || null);
 }
 
-// the bare names of statuses, as the document gives them where a route has nothing to add
-const PHRASES = {
-  400: "Bad Request",
-  401: "Unauthorized",
-  403: "Forbidden",
-  404: "Not Found",
-  413: "Request Entity Too Large",
-  415: "Unsupported Media Type",
-  422: "Unprocessable Entity",
-  503: "Service Unavailable",
-};
+// Errors that half of the operations or more have in the same words.
+function commonErrors(operations) {
+  const counts = new Map();
+  for (const { operation } of operations) {
+    for (const [status, answer] of Object.entries(operation.responses)) {
+      const key = `${status} ${answer.description}`;
+      if (status >= 400) counts.set(key, (counts.get(key) || 0) + 1);
+    }
+  }
+  const bare = [...counts.keys()].filter((key) => BARE.has(key));
+  return new Set([...bare, ...[...counts].filter(([, count]) => count > 1 && count >= operations.length / 2).map(([key]) => key)]);
+}
 
-function route(method, path, operation) {
+// the names of statuses, as the document gives them where a route has nothing to add
+const BARE = new Set([
+  "400 Bad Request",
+  "401 Unauthorized",
+  "403 Forbidden",
+  "404 Not Found",
+  "413 Request Entity Too Large",
+  "413 Content Too Large",
+  "415 Unsupported Media Type",
+  "422 Unprocessable Entity",
+  "422 Unprocessable Content",
+  "503 Service Unavailable",
+]);
+
+// Text with `code` in it.
+function prose(text) {
+  const made = document.createDocumentFragment();
+  text.split("`").forEach((part, index) => made.append(index % 2 ? element("code", part) : part));
+  return made;
+}
+
+function route({ method, path, operation }, common) {
   const badge = element("span.method", method.toUpperCase());
   badge.dataset.method = method.toUpperCase();
-  const needs = (operation.description || "").replaceAll("`", "");
-  const head = element("div", element("h3", badge, element("code", breakable(path))), element("p", operation.summary), needs && element("p.needs.soft", needs));
-  const made = element("article.route", head, takes(operation), answers(operation));
+  const head = element("div", element("h3", badge, element("code", breakable(path))), element("p", prose(operation.summary)), operation.description && element("p.needs.soft", prose(operation.description)));
+  const made = element("article.route", head, takes(operation), answers(operation, common));
   made.id = operation.operationId;
   made.dataset.words = `${method} ${path} ${operation.summary}`.toLowerCase();
   return made;
@@ -94,14 +117,17 @@ function show(openapi) {
     for (const [method, operation] of Object.entries(operations)) {
       const tag = operation.tags[0];
       if (!groups.has(tag)) groups.set(tag, []);
-      groups.get(tag).push(route(method, path, operation));
+      groups.get(tag).push({ method, path, operation });
     }
   }
-  for (const [tag, routes] of groups) if (routes.length) group(tag, routes);
+  for (const [tag, operations] of groups) if (operations.length) group(tag, operations);
 }
 
-function group(tag, routes) {
+function group(tag, operations) {
   const title = TITLES[tag] || tag;
+  const common = commonErrors(operations);
+  // our own routes come before those that others’ clients bring
+  const routes = operations.sort((a, b) => b.path.startsWith("/api/v1/") - a.path.startsWith("/api/v1/")).map((one) => route(one, common));
   const section = element("section", element("h2", title), ...routes);
   section.id = `area-${tag}`;
   byId("groups").append(section);

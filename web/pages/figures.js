@@ -58,7 +58,7 @@ export function figureText(value, unit) {
 
 // An age in whole steps that do not flicker: tens of seconds, minutes, hours, days.
 export function spell(seconds) {
-  if (!Number.isFinite(seconds)) return "unknown age";
+  if (!Number.isFinite(seconds)) return "unknown";
   if (seconds < 10) return "now";
   if (seconds < 60) return `${Math.floor(seconds / 10) * 10} s`;
   if (seconds < 3600) return `${Math.floor(seconds / 60)} min`;

@@ -141,16 +141,18 @@ function nameOf(id, devices) {
   return (device && device.name) || id;
 }
 
-// "The house uses 1.24 kW. 400 W comes from the sun and 840 W from the grid."
+// "The house uses 1.24 kW. 400 W come from the sun and 840 W from the grid."
 function summary(totals, houseUse) {
-  const text = [`The house uses ${figureText(houseUse, "W")}.`];
   const from = [["production", "from the sun"], ["discharge", "from the battery"], ["import", "from the grid"]];
   const to = [["export", "goes to the grid"], ["charge", "goes into the battery"]];
   const coming = from.filter(([flow]) => totals[flow] >= 0.5).map(([flow, words]) => `${figureText(totals[flow], "W")} ${words}`);
   const going = to.filter(([flow]) => totals[flow] >= 0.5).map(([flow, words]) => `${figureText(totals[flow], "W")} ${words}`);
-  if (coming.length) text.push(`${both(coming).replace(/ from/, " comes from")}.`);
-  if (going.length) text.push(`${both(going)}.`);
-  return text.join(" ");
+  const use = `The house uses ${figureText(houseUse, "W")}`;
+  if (coming.length === 1 && !going.length) return `${use}, all of it ${coming[0].replace(/^.* from/, "from")}.`;
+  const text = [use];
+  if (coming.length) text.push(both(coming).replace(" from", coming.length > 1 ? " come from" : " comes from"));
+  if (going.length) text.push(both(going));
+  return `${text.join(". ")}.`;
 }
 
 function both(parts) {
