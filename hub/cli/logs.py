@@ -75,7 +75,9 @@ class FloodGuard(logging.Filter):
         self._allowances: dict[tuple[str, bool], _Allowance] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether this line is written."""
+        """Whether this line is written; who asks for debug lines gets them all."""
+        if record.levelno < logging.INFO:
+            return True
         key = (record.name, record.levelno >= logging.WARNING)
         if key not in self._allowances and len(self._allowances) >= _MAX_LOGGERS:
             key = ("", key[1])  # names that are made up all the time share one

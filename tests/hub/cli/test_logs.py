@@ -63,6 +63,11 @@ def test_talk_of_one_logger_takes_nothing_from_others_nor_from_its_own_warnings(
     assert guard.filter(line(level=logging.ERROR))
 
 
+def test_debug_lines_are_all_written_for_those_who_asked_for_them() -> None:
+    guard = FloodGuard(burst=5, per_s=1, now_s=Hands())
+    assert all(guard.filter(line(level=logging.DEBUG)) for _ in range(1_000))
+
+
 def test_made_up_logger_names_do_not_escape_the_guard() -> None:
     guard = FloodGuard(burst=5, per_s=1, now_s=Hands())
     passed = sum(guard.filter(line(f"evil.{number}")) for number in range(5_000))
