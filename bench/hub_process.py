@@ -191,7 +191,7 @@ class HubProcess:
         until_s = time.perf_counter() + limit_s
         quiet, before = 0, -1.0
         while quiet < 3 and time.perf_counter() < until_s:
-            time.sleep(1.0)
+            time.sleep(0.7)
             reads = self.metric("wattline_read_seconds_count")
             quiet, before = (quiet + 1 if reads - before < 3 else 0), reads
 
