@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from hub.actors.history_amounts import Grid, amounts_from_days, amounts_from_slots, by_positions, summed_days
 from hub.actors.registry import Registry
 from hub.energy.calendar import Buckets, buckets, label_of
+from hub.energy.cuts import cut_slots, slot_floor
 from hub.energy.minutes import minute_columns
 from hub.energy.periods import PeriodColumns, aggregate
 from hub.energy.slots import Rule, SlotColumns, step_of
@@ -251,11 +252,25 @@ def _delta_name(series: Series, name: str) -> bool:
 
 def _from_slots(conn: sa.Connection, wanted: _Wanted) -> dict[int, dict[str, Column]]:
     numbers = [one.no for one in wanted.series]
-    first_ms = int(wanted.grid.start_ms[0])
     if wanted.families() == ("delta",):
-        return _amounts(wanted, amounts_from_slots(conn, numbers, wanted.grid.start_ms, wanted.grid.end_ms))
-    found = slots.read(conn, numbers, slots.SLOT, first_ms, wanted.end_ms, wanted.families())
+        grid = wanted.grid
+        return _amounts(wanted, amounts_from_slots(conn, numbers, grid.start_ms, grid.end_ms, wanted.now_ms))
+    first_ms = int(wanted.grid.start_ms[0])
+    found = _slots_in(conn, numbers, first_ms, wanted.end_ms, wanted.now_ms, wanted.families())
     return {one.no: _cells(one, found[one.no], wanted) for one in wanted.series}
+
+
+def _slots_in(
+    conn: sa.Connection,
+    numbers: Sequence[int],
+    start_ms: int,
+    end_ms: int,
+    now_ms: int,
+    families: Sequence[str],
+) -> dict[int, SlotColumns]:
+    """Slots of a range; those that it cuts are reduced to what lies inside."""
+    found = slots.read(conn, numbers, slots.SLOT, slot_floor(start_ms), end_ms, families)
+    return {number: cut_slots(rows, start_ms, end_ms, now_ms) for number, rows in found.items()}
 
 
 def _cells(series: Series, rows: SlotColumns, wanted: _Wanted) -> dict[str, Column]:
@@ -316,7 +331,7 @@ def _from_days(
     families = wanted.families()
     found = slots.read(conn, numbers, slots.DAY, wanted.start_ms, wanted.end_ms, families)
     for positions, together in by_positions(loose).items():
-        found |= _patched(conn, together, found, days, list(positions), families)
+        found |= _patched(conn, together, found, days, list(positions), families, wanted.now_ms)
     figures: dict[int, dict[str, Column]] = {}
     for one in wanted.series:
         rows = found[one.no]
@@ -330,7 +345,7 @@ def _from_days(
 def _amounts_of_days(
     conn: sa.Connection, wanted: _Wanted, days: Buckets, loose: Mapping[int, list[int]], resolution: str
 ) -> dict[int, dict[str, Column]]:
-    sums = amounts_from_days(conn, [one.no for one in wanted.series], days, loose)
+    sums = amounts_from_days(conn, [one.no for one in wanted.series], days, loose, wanted.now_ms)
     if resolution != "1d":
         sums = summed_days(sums, days, wanted.grid.start_ms, wanted.grid.end_ms)
     return _amounts(wanted, sums)
@@ -357,6 +372,7 @@ def _patched(
     days: Buckets,
     loose: list[int],
     families: Sequence[str],
+    now_ms: int,
 ) -> dict[int, SlotColumns]:
     """Day rows of some series with their loose days summed from slots instead."""
     starts, ends = days.start_ms[loose], days.end_ms[loose]
@@ -364,7 +380,7 @@ def _patched(
     keep_rows = len(loose) < len(days)
     parts: dict[int, list[SlotColumns]] = {number: [] for number in numbers}
     for start_ms, end_ms in _runs(starts, ends):
-        inside = slots.read(conn, numbers, slots.SLOT, start_ms, end_ms, families)
+        inside = _slots_in(conn, numbers, start_ms, end_ms, now_ms, families)
         within = (starts >= start_ms) & (ends <= end_ms)
         for number, rows in inside.items():
             parts[number].append(day_rows(rows, starts[within], ends[within]))

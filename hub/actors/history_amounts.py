@@ -7,13 +7,14 @@ in steps (:func:`hub.energy.slots.step_of`) until the caller divides.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import sqlalchemy as sa
 from numpy.typing import NDArray
 
 from hub.energy.calendar import Buckets
+from hub.energy.cuts import part_of, share
 from hub.energy.periods import aggregate_many
 from hub.energy.slots import SLOT_MS
 from hub.storage import slots
@@ -30,11 +31,15 @@ class Grid(NamedTuple):
 
 
 def amounts_from_slots(
-    conn: sa.Connection, numbers: Sequence[int], starts: NDArray[np.int64], ends: NDArray[np.int64]
+    conn: sa.Connection,
+    numbers: Sequence[int],
+    starts: NDArray[np.int64],
+    ends: NDArray[np.int64],
+    now_ms: int,
 ) -> Grid:
-    """Slots summed into buckets that follow each other, in time order."""
-    # a slot belongs to the bucket it begins in, also where a range cuts slots
-    starts, ends = starts + -starts % SLOT_MS, ends + -ends % SLOT_MS
+    """Slots summed into buckets that follow each other, in time order; what the range cuts is reduced to it."""
+    asked = int(starts[0]), int(ends[-1])
+    starts, ends = starts - starts % SLOT_MS, ends + -ends % SLOT_MS
     first_ms, end_ms = int(starts[0]), int(ends[-1])
     pieces = list(read_amounts(conn, numbers, slots.SLOT, first_ms, end_ms))
     width = (end_ms - first_ms) // SLOT_MS
@@ -45,14 +50,29 @@ def amounts_from_slots(
         row, at = rows[piece.series], _places(piece.start_ms, first_ms)
         deltas[row, at] = np.where(piece.known, piece.delta, 0)
         known[row, at] = piece.known
+    _reduce_edges(deltas, first_ms, asked, now_ms)
     steps = aggregate_many(deltas, first_ms, starts, ends)
     if known.all():
         return Grid(steps, np.broadcast_to(ends > starts, steps.shape))
     return Grid(steps, aggregate_many(known.view(np.int8), first_ms, starts, ends) > 0)
 
 
+def _reduce_edges(
+    deltas: NDArray[np.integer[Any]], first_ms: int, asked: tuple[int, int], now_ms: int
+) -> None:
+    """Reduce the first and the last slot to the asked range, in place."""
+    for at in sorted({0, deltas.shape[1] - 1}):
+        inside_ms, whole_ms = share(first_ms + at * SLOT_MS, *asked, now_ms)
+        if inside_ms < whole_ms:
+            deltas[:, at] = part_of(deltas[:, at], inside_ms, whole_ms)
+
+
 def amounts_from_days(
-    conn: sa.Connection, numbers: Sequence[int], days: Buckets, loose: Mapping[int, Sequence[int]]
+    conn: sa.Connection,
+    numbers: Sequence[int],
+    days: Buckets,
+    loose: Mapping[int, Sequence[int]],
+    now_ms: int,
 ) -> Grid:
     """Day rows of consecutive days; ``loose`` days of a series (by position) are summed from its slots."""
     shape = (len(numbers), len(days))
@@ -67,7 +87,7 @@ def amounts_from_days(
     for positions, together in by_positions(loose).items():
         at_rows = np.array([rows[number] for number in together])
         for low, high in _runs(positions):
-            part = amounts_from_slots(conn, together, days.start_ms[low:high], days.end_ms[low:high])
+            part = amounts_from_slots(conn, together, days.start_ms[low:high], days.end_ms[low:high], now_ms)
             steps[at_rows, low:high], known[at_rows, low:high] = part.steps, part.known
     return Grid(np.where(known, steps, 0), known)
 

@@ -219,6 +219,21 @@ def test_end_is_exclusive_and_cut_buckets_are_clipped_and_listed(api: Api, start
     assert datetime.fromisoformat(cut["start"][0]).timestamp() * 1000 == start_ms
 
 
+@pytest.mark.parametrize("resolution", ["15m", "1h", "1d"])
+def test_a_range_that_cuts_slots_holds_its_own_time_and_no_more(
+    api: Api, start_ms: int, resolution: str
+) -> None:
+    begin_ms, stop_ms = start_ms + 5 * 60_000, start_ms + 40 * 60_000
+    for columns in ("energy", "energy,mean,quality"):
+        found = api.history(
+            "flat.energy,flat.power", start=begin_ms, end=stop_ms, resolution=resolution, columns=columns
+        )
+        for figures in found["series"].values():
+            assert sum(figures["energy"]) == pytest.approx(1000 * 35 / 60, abs=0.01)
+            for shares in figures.get("quality", ()):
+                assert sum(share for name, share in shares.items() if name != "flags") == pytest.approx(1.0)
+
+
 def test_nothing_known_is_null_and_never_zero(api: Api, start_ms: int) -> None:
     far_ms = start_ms - 40 * 86_400_000
     found = api.history(

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from hub.actors.history import day_rows
 from hub.actors.history_amounts import amounts_from_days, amounts_from_slots, by_positions, summed_days
 from hub.energy.calendar import buckets
+from hub.energy.cuts import cut_slots, slot_floor
 from hub.energy.periods import aggregate
 from hub.energy.slots import SLOT_MS, SlotColumns
 from hub.runtime.clock import SystemClock
@@ -25,6 +26,7 @@ DAY_MS = 86_400_000
 FIRST_MS = 1_772_323_200_000  # 2026-03-01 UTC: the clocks change on the 29th
 APRIL_MS = 1_775_001_600_000
 END_MS = FIRST_MS + 45 * DAY_MS
+NOW_MS = END_MS + DAY_MS
 NUMBERS = [7, 3, 12]
 
 
@@ -77,10 +79,11 @@ async def test_slots_sum_to_what_each_series_sums_to(database: Database, resolut
     grid, _ = buckets(ZONE, resolution, start_ms, end_ms).clipped(start_ms, end_ms)
 
     def both(conn: sa.Connection) -> None:
-        found = amounts_from_slots(conn, NUMBERS, grid.start_ms, grid.end_ms)
-        alone = slots.read(conn, NUMBERS, slots.SLOT, start_ms, end_ms, ("delta",))
+        found = amounts_from_slots(conn, NUMBERS, grid.start_ms, grid.end_ms, NOW_MS)
+        alone = slots.read(conn, NUMBERS, slots.SLOT, slot_floor(start_ms), end_ms, ("delta",))
         for row, number in enumerate(NUMBERS):
-            expected = aggregate(alone[number], grid.start_ms, grid.end_ms)
+            rows = cut_slots(alone[number], start_ms, end_ms, NOW_MS)
+            expected = aggregate(rows, grid.start_ms, grid.end_ms)
             np.testing.assert_array_equal(found.known[row], expected.has_delta)
             np.testing.assert_array_equal(found.steps[row], expected.delta)
 
@@ -96,9 +99,9 @@ async def test_days_with_loose_ones_sum_to_what_the_slots_sum_to(database: Datab
     loose = {7: [*cut[:1], 4, 5, 20, last - 1, last], 3: [0, last - 1, last], 12: list(range(len(days)))}
 
     def both(conn: sa.Connection) -> None:
-        sums = amounts_from_days(conn, NUMBERS, days, loose)
+        sums = amounts_from_days(conn, NUMBERS, days, loose, NOW_MS)
         found = sums if resolution == "1d" else summed_days(sums, days, grid.start_ms, grid.end_ms)
-        expected = amounts_from_slots(conn, NUMBERS, grid.start_ms, grid.end_ms)
+        expected = amounts_from_slots(conn, NUMBERS, grid.start_ms, grid.end_ms, NOW_MS)
         np.testing.assert_array_equal(found.known, expected.known)
         np.testing.assert_array_equal(found.steps, np.where(expected.known, expected.steps, 0))
 
@@ -112,7 +115,7 @@ async def test_a_row_without_an_amount_hides_the_one_in_the_block(database: Data
     await database.write(lambda conn: slots.write_rows(conn, rows_of(12, nothing)))
 
     starts = np.array([slot_ms, slot_ms + SLOT_MS], np.int64)
-    found = await database.read(lambda conn: amounts_from_slots(conn, [12], starts, starts + SLOT_MS))
+    found = await database.read(lambda conn: amounts_from_slots(conn, [12], starts, starts + SLOT_MS, NOW_MS))
 
     assert found.known.tolist() == [[False, True]]
     assert found.steps[0, 0] == 0
@@ -120,7 +123,7 @@ async def test_a_row_without_an_amount_hides_the_one_in_the_block(database: Data
 
 async def test_a_series_without_rows_knows_nothing(database: Database) -> None:
     starts = np.array([FIRST_MS], np.int64)
-    found = await database.read(lambda conn: amounts_from_slots(conn, [55], starts, starts + DAY_MS))
+    found = await database.read(lambda conn: amounts_from_slots(conn, [55], starts, starts + DAY_MS, NOW_MS))
     assert (found.known.tolist(), found.steps.tolist()) == ([[False]], [[0]])
 
 
