@@ -7,6 +7,9 @@ const ROLES = { grid: "Grid", solar: "Solar", battery: "Battery", ev: "Car", hea
 const ROLE_ORDER = Object.keys(ROLES);
 const QUANTITIES = ["power", "state_of_charge", "energy", "heat", "gas", "water", "voltage", "current"];
 const AWAY = { offline: "Offline", silent: "Silent" };
+const NAMES = { soc: "State of charge", rssi: "Signal" };
+// which way a signed power goes: below and above zero
+const WAYS = { grid: ["export", "import"], battery: ["charging", "discharging"] };
 const OLD_AFTER_S = 900;
 
 export class Devices {
@@ -98,6 +101,7 @@ class Card {
     const rows = series.map((one) => {
       if (!this.rows.has(one.id)) this.rows.set(one.id, new Row(one));
       all.set(one.id, this.rows.get(one.id));
+      this.rows.get(one.id).goes(one.key === "power" ? WAYS[device.role] : undefined);
       return this.rows.get(one.id);
     });
     arrange(this.list, rows.map((row) => row.root));
@@ -119,8 +123,19 @@ class Row {
     this.unit = element("span.unit");
     this.old = element("span.unseen");
     this.when = element("span");
-    const name = element("dt", series.name || plainName(series.key));
+    this.way = element("span.way");
+    const name = element("dt", series.name || plainName(series.key), " ", this.way);
     this.root = element("div.row", name, element("dd.value", this.number, this.unit), element("dd.age", this.old, this.when));
+  }
+
+  goes(ways) {
+    this.ways = ways;
+    this.#say();
+  }
+
+  #say() {
+    const way = !this.ways || !this.shows ? "" : this.ways[this.shows < 0 ? 0 : 1];
+    setText(this.way, way && `· ${way}`);
   }
 
   show(value, ts, stale) {
@@ -129,6 +144,8 @@ class Row {
     const { number, unit } = figure(value, this.kept);
     setText(this.number, number);
     setText(this.unit, unit);
+    this.shows = Math.round(value);
+    this.#say();
     this.ts = ts;
     this.known = true;
     this.stale = stale;
@@ -145,6 +162,7 @@ class Row {
 }
 
 function plainName(key) {
+  if (NAMES[key]) return NAMES[key];
   const words = key.replaceAll("_", " ");
   return words.charAt(0).toUpperCase() + words.slice(1);
 }

@@ -32,14 +32,18 @@ function line(name, schema, meaning, required) {
   return element("li", element("code", name), about && element("span.soft", ` ${about}`), meaning && element("div", prose(meaning)));
 }
 
-function takes(operation) {
-  const lines = (operation.parameters || []).map((one) => line(one.name, one.schema, one.description, one.required));
-  const content = (operation.requestBody || {}).content || {};
-  const schema = (content["application/json"] || {}).schema;
-  const required = new Set((schema && schema.required) || []);
-  for (const [name, one] of Object.entries((schema && schema.properties) || {})) lines.push(line(name, one, one.description, required.has(name)));
-  if (content["*/*"]) lines.push(element("li", "A body in the format’s own form"));
-  return element("div", element("h4", "Takes"), lines.length ? element("ul", ...lines) : element("p.none", "Nothing"));
+function takes(operations) {
+  const lines = new Map();
+  for (const operation of operations) {
+    for (const one of operation.parameters || []) lines.set(one.name, line(one.name, one.schema, one.description, one.required));
+    const content = (operation.requestBody || {}).content || {};
+    const schema = (content["application/json"] || {}).schema;
+    const required = new Set((schema && schema.required) || []);
+    for (const [name, one] of Object.entries((schema && schema.properties) || {})) lines.set(name, line(name, one, one.description, required.has(name)));
+    if (content["*/*"]) lines.set("*", element("li", "A body in the format’s own form"));
+  }
+  const none = element("li.none", "Nothing");
+  return element("div", element("h4", "Takes"), element("ul", ...(lines.size ? lines.values() : [none])));
 }
 
 // What a route says of its own stands open; errors that most routes of its area have too are folded.
@@ -93,14 +97,32 @@ function prose(text) {
   return made;
 }
 
-function route({ method, path, operation }, common) {
+// One block: an operation, or several that say the same of themselves under other methods and paths.
+function route(same, common) {
+  const [{ operation }] = same;
+  const head = element("div", ...same.map(title), element("p", prose(operation.summary)));
+  if (operation.description) head.append(element("p.needs.soft", prose(operation.description)));
+  const made = element("article.route", head, takes(same.map((one) => one.operation)), answers(operation, common));
+  made.id = operation.operationId;
+  made.dataset.count = same.length;
+  made.dataset.words = same.map((one) => `${one.method} ${one.path} ${operation.summary}`).join(" ").toLowerCase();
+  return made;
+}
+
+function title({ method, path }) {
   const badge = element("span.method", method.toUpperCase());
   badge.dataset.method = method.toUpperCase();
-  const head = element("div", element("h3", badge, element("code", breakable(path))), element("p", prose(operation.summary)), operation.description && element("p.needs.soft", prose(operation.description)));
-  const made = element("article.route", head, takes(operation), answers(operation, common));
-  made.id = operation.operationId;
-  made.dataset.words = `${method} ${path} ${operation.summary}`.toLowerCase();
-  return made;
+  return element("h3", badge, element("code", breakable(path)));
+}
+
+function alike(operations) {
+  const found = new Map();
+  for (const one of operations) {
+    const { summary, description, responses } = one.operation;
+    const key = JSON.stringify(one.operation.tags[0] === "ingest" ? [summary, description, responses] : [one.path, one.method]);
+    found.set(key, [...(found.get(key) || []), one]);
+  }
+  return [...found.values()];
 }
 
 // Long paths may break after a slash.
@@ -124,14 +146,14 @@ function show(openapi) {
 }
 
 function group(tag, operations) {
-  const title = TITLES[tag] || tag;
+  const name = TITLES[tag] || tag;
   const common = commonErrors(operations);
   // our own routes come before those that others’ clients bring
-  const routes = operations.sort((a, b) => b.path.startsWith("/api/v1/") - a.path.startsWith("/api/v1/")).map((one) => route(one, common));
-  const section = element("section", element("h2", title), ...routes);
+  operations.sort((a, b) => b.path.startsWith("/api/v1/") - a.path.startsWith("/api/v1/"));
+  const section = element("section", element("h2", name), ...alike(operations).map((same) => route(same, common)));
   section.id = `area-${tag}`;
   byId("groups").append(section);
-  const link = element("a", title, element("span.soft", String(routes.length)));
+  const link = element("a", name, element("span.soft", String(operations.length)));
   link.href = `#${section.id}`;
   byId("areas").append(element("li", link));
 }
@@ -143,7 +165,7 @@ function filter() {
     let some = false;
     for (const one of section.querySelectorAll(".route")) {
       one.hidden = !words.every((word) => one.dataset.words.includes(word));
-      if (!one.hidden) count += 1;
+      if (!one.hidden) count += Number(one.dataset.count);
       some ||= !one.hidden;
     }
     section.hidden = !some;

@@ -14,6 +14,7 @@ const WORDS = {
 };
 const ORDER = Object.keys(WORDS);
 const REST = { sources: "Source without a meter", uses: "Not measured" };
+const REST_KEY = "not_measured ";
 const SHADES = 5;
 const IN_BALANCE = new Set(["grid", "solar", "battery", "load", "ev", "heat_pump"]);
 
@@ -73,6 +74,8 @@ class Side {
   show(shares, devices) {
     const seen = new Map(shares.map((share) => [`${share.flow} ${share.device}`, share]));
     for (const [key, share] of seen) if (!this.parts.has(key)) this.parts.set(key, new Part(share, this.name));
+    // a source that nobody measures is a passing fault, mostly of two meters that report one after the other
+    if (this.name === "sources" && !seen.has(REST_KEY)) this.parts.delete(REST_KEY);
     const sum = shares.reduce((total, share) => total + share.power, 0);
     const position = new Map([...devices.keys()].map((id, index) => [id, index]));
     const parts = [...this.parts.values()].sort((a, b) => a.compare(b, position));

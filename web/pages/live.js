@@ -124,9 +124,7 @@ function showEmpty() {
     ["Or what Telegraf and InfluxDB clients send.", `curl -H 'Authorization: Token wl_…' --data-binary 'home,room=kitchen power=312' '${location.origin}/write?db=home'`],
   ];
   for (const [text, command] of commands) {
-    const code = element("pre", command);
-    code.tabIndex = 0;
-    steps.append(element("li", text, code));
+    steps.append(element("li", text, element("pre", command)));
   }
 }
 
