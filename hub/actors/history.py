@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 import numpy as np
 import sqlalchemy as sa
@@ -18,14 +18,15 @@ from hub.actors.history_amounts import Grid, amounts_from_days, amounts_from_slo
 from hub.actors.registry import Registry
 from hub.energy.calendar import Buckets, buckets, label_of
 from hub.energy.cuts import cut_slots, slot_floor
-from hub.energy.minutes import minute_columns
+from hub.energy.minutes import minute_columns, minute_times
 from hub.energy.periods import PeriodColumns, aggregate
 from hub.energy.slots import Rule, SlotColumns, step_of
 from hub.errors import Refused
-from hub.model.quality import Quality
+from hub.model.quality import Quality, ReadingFlag, shares
 from hub.model.series import Behaviour, Series
 from hub.model.units import STORED_UNIT, Quantity
 from hub.storage import slots
+from hub.storage.codec import Columns
 from hub.storage.database import Database
 from hub.storage.metric_codec import FAMILIES
 from hub.storage.readings import read_columns
@@ -129,7 +130,7 @@ class HistoryReader:
         resolution = _checked_resolution(resolution, start_ms, end_ms)
         by_series: dict[int, tuple[str, ...]] = {one.no: _checked_columns(one, columns) for one in found}
         if resolution == "raw":
-            return await self._raw(found, start_ms, end_ms)
+            return await self._raw(found, start_ms, end_ms, tuple(dict.fromkeys(columns)) or ("mean",))
         whole = buckets(self._zone, resolution, start_ms, end_ms)
         if len(whole) * max(len(found), 1) > CELL_LIMIT:
             raise Refused(
@@ -169,19 +170,28 @@ class HistoryReader:
             )
         return await self._database.read(lambda conn: _from_days(conn, wanted, days, loose, resolution))
 
-    async def _raw(self, series: Sequence[Series], start_ms: int, end_ms: int) -> History:
+    async def _raw(
+        self, series: Sequence[Series], start_ms: int, end_ms: int, names: Sequence[str]
+    ) -> History:
         """Readings of several series on the union of their times."""
 
-        def job(conn: sa.Connection) -> list[Any]:
-            return [read_columns(conn, one.no, start_ms, end_ms, limit=RAW_LIMIT) for one in series]
+        def job(conn: sa.Connection) -> list[Columns]:
+            return [read_columns(conn, one.no, start_ms, end_ms, limit=RAW_LIMIT + 1) for one in series]
 
         found = await self._database.read(job)
+        for one, readings in zip(series, found, strict=True):
+            if len(readings.ts_ms) > RAW_LIMIT:
+                raise Refused(
+                    "WL-API-031",
+                    f"{one.public_id} has more than {RAW_LIMIT:,} readings in this range",
+                    where="resolution",
+                    hint="ask for 1m, for a shorter range, or for the readings of the series page by page",
+                )
         times = np.unique(np.concatenate([one.ts_ms for one in found])) if found else np.empty(0, np.int64)
         figures: dict[str, dict[str, Column]] = {}
-        for one, columns in zip(series, found, strict=True):
-            values = np.full(len(times), np.nan)
-            values[np.searchsorted(times, columns.ts_ms)] = columns.values
-            figures[one.public_id] = {"mean": values}
+        for one, readings in zip(series, found, strict=True):
+            at = np.searchsorted(times, readings.ts_ms)
+            figures[one.public_id] = {name: _raw_cells(name, readings, at, len(times)) for name in names}
         return History(
             "raw",
             tuple(label_of(self._zone, ts_ms) for ts_ms in times.tolist()),
@@ -191,6 +201,26 @@ class HistoryReader:
             {one.public_id: one.unit for one in series},
             figures,
         )
+
+
+def _raw_cells(name: str, readings: Columns, at: NDArray[np.intp], size: int) -> Column:
+    """A column of single readings: each is its own mean, extremes and last value; amounts lie between readings."""
+    if name == "quality":
+        qualities = [Quality(0.0, 0.0, 0.0, 0.0, 1.0)] * size
+        for place, late in zip(at.tolist(), _is_late(readings).tolist(), strict=True):
+            qualities[place] = Quality(float(not late), float(late), 0.0, 0.0, 0.0)
+        return qualities
+    cells = np.full(size, np.nan)
+    if name == "count":
+        cells[:] = 0.0
+        cells[at] = 1.0
+    elif name not in ("energy", "delta"):
+        cells[at] = readings.values
+    return cells
+
+
+def _is_late(readings: Columns) -> NDArray[np.bool_]:
+    return np.asarray((readings.flags & ReadingFlag.LATE) != 0, np.bool_)
 
 
 def _checked_resolution(resolution: str, start_ms: int, end_ms: int) -> str:
@@ -450,17 +480,30 @@ def _minutes(conn: sa.Connection, wanted: _Wanted) -> dict[int, dict[str, Column
             Rule.of(one), columns.ts_ms, columns.values, wanted.grid.start_ms, wanted.grid.end_ms
         )
         figures[one.no] = {
-            name: _minute_cell(one, name, cells, len(wanted.grid)) for name in wanted.columns[one.no]
+            name: _minute_qualities(one, columns, wanted)
+            if name == "quality"
+            else _minute_cell(one, name, cells, len(wanted.grid))
+            for name in wanted.columns[one.no]
         }
     return figures
 
 
+def _minute_qualities(series: Series, readings: Columns, wanted: _Wanted) -> list[Quality]:
+    """Shares of each minute's time, as far as it has passed."""
+    grid = wanted.grid
+    measured_ms, late_ms = minute_times(
+        Rule.of(series),
+        readings.ts_ms,
+        _is_late(readings),
+        grid.start_ms,
+        np.minimum(grid.end_ms, wanted.now_ms),
+    )
+    length_ms = np.maximum(np.minimum(grid.end_ms, wanted.now_ms) - grid.start_ms, 0)
+    known = zip(length_ms.tolist(), measured_ms.tolist(), late_ms.tolist(), strict=True)
+    return [shares(whole, max(good, 0), max(behind, 0), 0, 0, 0) for whole, good, behind in known]
+
+
 def _minute_cell(series: Series, name: str, cells: dict[str, NDArray[np.float64]], size: int) -> Column:
-    if name == "quality":
-        return [
-            Quality(1.0, 0.0, 0.0, 0.0, 0.0) if count else Quality(0.0, 0.0, 0.0, 0.0, 1.0)
-            for count in cells["count"].tolist()
-        ]
     if _delta_name(series, name):
         return cells["amount"]
     values: NDArray[np.float64] = cells.get(name, np.full(size, np.nan))

@@ -37,6 +37,32 @@ def minute_columns(
     return result
 
 
+def minute_times(
+    rule: Rule, ts_ms: Int64, late: NDArray[np.bool_], start_ms: Int64, end_ms: Int64
+) -> tuple[Int64, Int64]:
+    """Measured and late milliseconds of each bucket: the time between readings that are no gap apart.
+
+    As in slots, the time before a reading that came late is late.
+    """
+    if len(ts_ms) < 2:
+        return np.zeros(len(start_ms), np.int64), np.zeros(len(start_ms), np.int64)
+    steps = np.diff(ts_ms)
+    covered = steps <= rule.gap_floor_ms
+    measured, told_late = np.where(covered & ~late[1:], steps, 0), np.where(covered & late[1:], steps, 0)
+    return (
+        _until(ts_ms, measured, end_ms) - _until(ts_ms, measured, start_ms),
+        _until(ts_ms, told_late, end_ms) - _until(ts_ms, told_late, start_ms),
+    )
+
+
+def _until(ts_ms: Int64, counted_ms: Int64, at_ms: Int64) -> Int64:
+    """Counted time between the first reading and some instants; an interval counts wholly or not at all."""
+    at_ms = np.clip(at_ms, ts_ms[0], ts_ms[-1])
+    left = np.clip(np.searchsorted(ts_ms, at_ms, side="right") - 1, 0, len(ts_ms) - 2)
+    total = np.concatenate([[0], np.cumsum(counted_ms)])
+    return np.asarray(total[left] + np.where(counted_ms[left] > 0, at_ms - ts_ms[left], 0), np.int64)
+
+
 def _by_run(ufunc: np.ufunc, column: Float64, first: Int64, end: Int64) -> Float64:
     bounds = np.column_stack([first, end]).ravel()
     padded = np.append(column, column[-1:])

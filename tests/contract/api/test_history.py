@@ -170,6 +170,41 @@ def test_raw_gives_the_readings_themselves(api: Api, start_ms: int) -> None:
     assert found["resolution"] == "raw"
 
 
+def test_raw_gives_the_columns_that_are_asked_for(api: Api, start_ms: int) -> None:
+    span = {"start": start_ms, "end": start_ms + 180_000, "resolution": "raw"}
+    found = api.history("flat.power,flat.temperature", columns="last,count,energy,quality", **span)
+    power, temperature = found["series"]["flat.power"], found["series"]["flat.temperature"]
+    assert list(power) == ["last", "count", "energy", "quality"]
+    assert power["last"] == [1000.0] * 3
+    assert power["energy"] == [None] * 3
+    assert power["quality"] == [{"late": 1.0}] * 3
+    assert temperature["last"] == [20.0, None, None]
+    assert temperature["count"] == [1.0, 0.0, 0.0]
+
+
+def test_more_readings_than_an_answer_holds_are_refused_not_cut_off(api: Api) -> None:
+    begin_ms = now_ms() - 20_000_000
+    for first in range(0, 100_001, 5_000):
+        items = [
+            {"device": "dense", "ts": begin_ms + n * 100, "values": {"x": 1}}
+            for n in range(first, min(first + 5_000, 100_001))
+        ]
+        assert api.send(items).status == 204
+    span = {"series": "dense.x", "resolution": "raw", "end": now_ms()}
+    api.ask("GET", "/api/v1/history", start=begin_ms, **span).problem(422, "WL-API-031")
+    assert len(api.get("history", start=begin_ms + 100, **span)["start"]) == 100_000
+
+
+def test_minutes_between_two_readings_are_known(api: Api, start_ms: int) -> None:
+    for step in range(4):
+        api.stored("sparse", start_ms + step * 240_000, energy=1 + step)
+    found = api.history(
+        "sparse.energy", start=start_ms, end=start_ms + 720_000, resolution="1m", columns="energy,quality"
+    )
+    assert column(found, "energy") == [pytest.approx(250.0)] * 12
+    assert column(found, "quality") == [{"late": 1.0}] * 12
+
+
 def test_quality_comes_only_when_asked_for(api: Api, start_ms: int) -> None:
     span = {"start": start_ms, "end": start_ms + 3_600_000, "resolution": "15m"}
     assert "quality" not in api.history("flat.energy", **span)["series"]["flat.energy"]
