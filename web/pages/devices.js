@@ -46,7 +46,8 @@ export class Devices {
 
   // Rows of /latest: values with the hub's own word on how good they are.
   latest(items) {
-    if (items.length) this.skewMs = items[0].ts + items[0].age_s * 1000 - Date.now();
+    const dated = items.find((item) => Number.isFinite(item.ts) && Number.isFinite(item.age_s));
+    if (dated) this.skewMs = dated.ts + dated.age_s * 1000 - Date.now();
     for (const item of items) {
       const row = this.rows.get(item.series);
       if (row) row.show(item.value, item.ts, item.quality === "stale");
@@ -56,15 +57,16 @@ export class Devices {
 
   // News of the websocket; false if a series is not known yet.
   news(series) {
-    const oldMs = Date.now() + this.skewMs - OLD_AFTER_S * 1000;
+    const nowMs = Date.now() + this.skewMs;
     let known = true;
     for (const [id, [ts, value]] of Object.entries(series)) {
       const row = this.rows.get(id);
-      if (!row) known = false;
+      known &&= row !== undefined;
       // a value that the page has already keeps what the hub said of its quality
-      else if (ts === null || ts !== row.ts) row.show(value, ts, ts === null || ts < oldMs);
+      if (!row || (ts !== null && ts === row.ts)) continue;
+      row.show(value, ts, ts === null || nowMs - ts > OLD_AFTER_S * 1000);
+      row.age(nowMs, this.connected);
     }
-    this.ages();
     return known;
   }
 

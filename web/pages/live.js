@@ -10,6 +10,8 @@ import { accessToken, call, callAll, forget, renew, signIn, signOut } from "/ass
 
 const LOOK_AGAIN_MS = 60_000;
 const AWAY_AGAIN_MS = 3_000;
+const LOAD_AGAIN_MS = 5_000;
+const UNKNOWN_AFTER_MS = 1_000;
 const DIM_AFTER_S = 15;
 const VIEWS = ["login", "setup", "away", "live"];
 
@@ -20,6 +22,7 @@ const connection = new Connection({ open, series, removed: load, live, lost, end
 let lostMs = 0;
 let waiting = null;
 let timer = 0;
+let loadTimer = 0;
 
 // --- states of the page
 
@@ -93,17 +96,24 @@ function leave() {
 // --- what is known
 
 async function load() {
+  clearTimeout(loadTimer);
   try {
     const known = inOrder(await callAll("/api/v1/devices"));
     devices.know(known);
     house.know(new Map(known.map((device) => [device.id, device])));
     devices.latest((await call("/api/v1/latest")).items);
-    await inbox.load();
     showHouse(known);
     showEmpty();
+    await inbox.load();
   } catch (problem) {
     if (problem.status === 401) ended();
+    else if (!lostMs) loadAfter(LOAD_AGAIN_MS);
   }
+}
+
+function loadAfter(ms) {
+  clearTimeout(loadTimer);
+  loadTimer = setTimeout(() => accessToken() && load(), ms);
 }
 
 function showHouse(known) {
@@ -155,7 +165,6 @@ function ended() {
   outside({ status: 401 }, "Your session has ended. Sign in again.");
 }
 
-let unknownTimer = 0;
 const news = new Map();
 
 // Values are drawn once a frame, however many arrive.
@@ -167,9 +176,7 @@ function series(values) {
 function draw() {
   const values = Object.fromEntries(news);
   news.clear();
-  if (devices.news(values)) return;
-  clearTimeout(unknownTimer);
-  unknownTimer = setTimeout(load, 1000);
+  if (!devices.news(values)) loadAfter(UNKNOWN_AFTER_MS);
 }
 
 function live(balance) {

@@ -6,6 +6,7 @@ import { sentence } from "/assets/figures.js";
 const RENEW_EARLY_S = 60;
 let token = null;
 let renewTimer = 0;
+let renewing = null;
 
 export class Problem extends Error {
   // status 0: no answer at all
@@ -17,7 +18,18 @@ export class Problem extends Error {
 
 export const accessToken = () => token;
 
-export async function call(path, { method = "GET", json } = {}) {
+// A token that ran out while the machine slept is renewed once, then the request is made again.
+export async function call(path, options = {}) {
+  try {
+    return await once(path, options);
+  } catch (problem) {
+    if (problem.status !== 401 || !token) throw problem;
+  }
+  await renew();
+  return once(path, options);
+}
+
+async function once(path, { method = "GET", json } = {}) {
   const headers = {};
   if (token) headers.Authorization = `Bearer ${token}`;
   if (json !== undefined) headers["Content-Type"] = "application/json";
@@ -56,16 +68,19 @@ export async function callAll(path) {
 }
 
 export async function signIn(username, password) {
-  keep(await call("/api/v1/auth/login", { method: "POST", json: { username, password } }));
+  keep(await once("/api/v1/auth/login", { method: "POST", json: { username, password } }));
 }
 
-// A new access token by the cookie.
-export async function renew() {
-  keep(await call("/api/v1/auth/refresh", { method: "POST" }));
+// A new access token by the cookie; who asks meanwhile waits for the same one.
+export function renew() {
+  renewing ||= once("/api/v1/auth/refresh", { method: "POST" })
+    .then(keep)
+    .finally(() => (renewing = null));
+  return renewing;
 }
 
 export async function signOut() {
-  await call("/api/v1/auth/logout", { method: "POST" }).catch(() => {});
+  await once("/api/v1/auth/logout", { method: "POST" }).catch(() => {});
   forget();
 }
 

@@ -28,6 +28,7 @@ FLAGS = (
     "--disable-dev-shm-usage",
     "--disable-sync",
     "--hide-scrollbars",
+    "--host-resolver-rules=MAP hub.test 127.0.0.1",
     "--remote-debugging-port=0",
 )
 
@@ -97,10 +98,11 @@ class Tab:
         return told["result"].get("value")
 
     async def until(self, script: str) -> Any:
-        """The value of an expression as soon as it is true."""
+        """The value of an expression as soon as it is true; one that fails is not true yet."""
+        patient = f"(() => {{ try {{ return {script}; }} catch {{ return null; }} }})()"
         end_s = time.monotonic() + STEP_S
         while time.monotonic() < end_s:
-            if value := await self.evaluate(script):
+            if value := await self.evaluate(patient):
                 return value
             await asyncio.sleep(0.05)
         text = await self.evaluate("document.body.innerText")

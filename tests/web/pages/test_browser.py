@@ -25,7 +25,10 @@ from web.server import serve
 
 pytestmark = pytest.mark.timeout(120)
 HOSTILE = "<img src=x onerror=alert(1)>"
-SHOWN = "[...document.querySelectorAll('main > :not(noscript)')].filter(one => !one.hidden).map(one => one.id).join()"
+SHOWN = (
+    "[...document.querySelectorAll('.bar, main > :not(noscript)')]"
+    ".filter(one => !one.hidden).map(one => one.id).join()"
+)
 
 
 @pytest.fixture
@@ -51,10 +54,10 @@ async def sender_of(house: House) -> Send:
     return send
 
 
-async def sign_in(tab: Tab, house: House) -> None:
+async def sign_in(tab: Tab, house: House, host: str = "127.0.0.1") -> None:
     """By the form, as a person does."""
-    await tab.open(house.url)
-    await tab.until(f"{SHOWN} === 'login'")
+    await tab.open(house.url.replace("127.0.0.1", host))
+    await tab.until("!document.getElementById('login').hidden")
     await tab.evaluate(f"username.value = 'admin'; password.value = {json.dumps(PASSWORD)}")
     await tab.evaluate("document.querySelector('#login button').click()")
     await tab.until("document.getElementById('link').textContent === 'Live'")
@@ -176,6 +179,31 @@ async def test_the_page_comes_back_with_the_hub_and_the_session_still_lives(
 
     assert "7" in kept
     assert await tab.evaluate("document.getElementById('lost').hidden")
+
+
+async def test_without_encryption_the_page_says_so_and_works(house: House, tab: Tab) -> None:
+    await (await sender_of(house))("meter", {"power": 7})
+    await sign_in(tab, house, "hub.test")
+    warned = await tab.evaluate("!plain.hidden && plain.innerText")
+    await tab.open(house.url.replace("127.0.0.1", "hub.test"))
+    await tab.until("document.getElementById('link').textContent === 'Live'")
+    await tab.evaluate("document.getElementById('logout').click()")
+    await tab.until(f"{SHOWN} === 'plain,login'")
+
+    assert "not encrypted" in warned
+    assert await tab.evaluate("cards.children.length") == 0
+
+
+async def test_a_wrong_password_is_said_in_a_sentence(house: House, tab: Tab) -> None:
+    await tab.open(house.url)
+    await tab.until(f"{SHOWN} === 'login'")
+    await tab.evaluate("username.value = 'admin'; password.value = 'wrong'")
+    await tab.evaluate("document.querySelector('#login button').click()")
+    said = await tab.until("document.getElementById('problem').textContent")
+
+    assert said[0].isupper()
+    assert said.endswith(".")
+    assert await tab.evaluate("document.getElementById('live').hidden")
 
 
 async def test_no_page_is_wider_than_a_phone(house: House, tab: Tab) -> None:
