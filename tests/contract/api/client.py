@@ -46,7 +46,8 @@ class Answer:
         assert self.kind == "application/problem+json", self.kind
         found: dict[str, Any] = self.json
         assert found["status"] == status, found
-        assert found["title"] and found["detail"], found
+        assert found["title"], found
+        assert found["detail"], found
         assert found["code"].startswith(code), found
         return found
 

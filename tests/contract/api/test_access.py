@@ -13,8 +13,10 @@ from tests.chaos.hub_process import PASSWORD, HubProcess
 from tests.contract.api.client import Answer, Api, eventually, now_ms
 
 PUBLIC = {
-    ("get", "/healthz"), ("get", "/readyz"), ("get", "/metrics"), ("get", "/api/openapi.json"), ("get", "/api/docs"),
-    ("get", "/ping"), ("head", "/ping"), ("get", "/health"), ("get", "/"), ("get", "/setup"), ("get", "/api/websocket"),
+    ("get", "/healthz"), ("get", "/readyz"), ("get", "/metrics"), ("get", "/api/openapi.json"),
+    ("get", "/api/docs"),
+    ("get", "/ping"), ("head", "/ping"), ("get", "/health"), ("get", "/"), ("get", "/setup"),
+    ("get", "/api/websocket"),
 }  # fmt: skip
 PASSWORDS = {"viewer": "green field 77", "operator": "blue field 77", "manager": "red field 77 x"}
 

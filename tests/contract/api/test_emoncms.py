@@ -111,7 +111,8 @@ def test_wrong_and_missing_keys(api: Api) -> None:
 
 
 @pytest.mark.parametrize(
-    "target", ["/input/post?node=x&fulljson={bad&apikey=KEY", "/input/post?node=x&apikey=KEY", "/input/bulk?data=x&apikey=KEY"]
+    "target", ["/input/post?node=x&fulljson={bad&apikey=KEY", "/input/post?node=x&apikey=KEY",
+               "/input/bulk?data=x&apikey=KEY"],
 )  # fmt: skip
 def test_what_cannot_be_read_says_so_with_status_200(api: Api, target: str) -> None:
     answer = ask(api, target)

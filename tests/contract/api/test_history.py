@@ -9,12 +9,13 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import nanoarrow
 import pytest
 
 from tests.chaos.hub_process import HubProcess
 from tests.contract.api.client import Answer, Api, eventually, now_ms
 from tests.contract.api.conftest import begin, end
+
+nanoarrow: Any = pytest.importorskip("nanoarrow", reason="nanoarrow is not installed")
 
 ARROW = "application/vnd.apache.arrow.stream"
 SLOT_MS = 900_000
@@ -190,7 +191,7 @@ def test_more_readings_than_an_answer_holds_are_refused_not_cut_off(api: Api) ->
             for n in range(first, min(first + 5_000, 100_001))
         ]
         assert api.send(items).status == 204
-    span = {"series": "dense.x", "resolution": "raw", "end": now_ms()}
+    span: dict[str, Any] = {"series": "dense.x", "resolution": "raw", "end": now_ms()}
     api.ask("GET", "/api/v1/history", start=begin_ms, **span).problem(422, "WL-API-031")
     assert len(api.get("history", start=begin_ms + 100, **span)["start"]) == 100_000
 
@@ -301,7 +302,7 @@ def test_nothing_known_is_null_and_never_zero(api: Api, start_ms: int) -> None:
         ({"series": "flat.energy", "start": "0001-01-01", "end": "9999-12-31", "resolution": "15m"}, 422),
     ],
 )
-def test_wrong_questions_are_problems(api: Api, start_ms: int, query: dict[str, str], status: int) -> None:
+def test_wrong_questions_are_problems(api: Api, start_ms: int, query: dict[str, Any], status: int) -> None:
     answer = api.ask("GET", "/api/v1/history", **query)
     if status == 404:
         answer.problem(404)
@@ -331,7 +332,7 @@ def test_csv_and_arrow_say_the_same_as_json(api: Api, start_ms: int) -> None:
     rows = list(csv.DictReader(io.StringIO(table(api, "text/csv", **query).text)))
     number = lambda text: float(text) if text else None  # noqa: E731
     assert sorted(
-        (datetime.fromisoformat(row["start"]), row["series"], number(row["energy"]), number(row["mean"]))
+        (datetime.fromisoformat(row["start"]), row["series"], number(row["energy"]), number(row["mean"]))  # type: ignore[no-untyped-call]
         for row in rows
     ) == sorted(expected)
     body = table(api, ARROW, **query).body

@@ -1,4 +1,4 @@
-"""Devices on a real broker, published with ``mosquitto_pub``: named topics, discovery, inbox, retained, last wills."""
+"""Devices on a real broker, published with ``mosquitto_pub``: topics, discovery, inbox, retained values, wills."""
 
 from __future__ import annotations
 
@@ -219,11 +219,37 @@ def test_an_ignored_device_does_not_come_back(bench: Bench) -> None:
     assert "Bell" not in {item["device"]["name"] for item in waiting}
 
 
+def test_an_ignored_source_is_silent_until_it_is_taken_again(bench: Bench) -> None:
+    config = {"name": "P", "stat_t": "door/state", "unit_of_meas": "W"}
+
+    def announced(name: str) -> None:
+        bench.say(
+            f"homeassistant/sensor/{name}/config",
+            config | {"uniq_id": name, "dev": {"ids": name, "name": name}},
+        )
+
+    def ignore(ignored: bool) -> None:
+        data = {"source": source, "ignored": ignored}
+        assert bench.api.ask("POST", "/api/v1/devices/inbox/ignore-source", data=data).status == 204
+
+    announced("door1")
+    source = bench.waiting("door1")["entry"]
+    ignore(True)
+    announced("door2")
+    bench.say("plain/marker/power", "4")
+    bench.value("marker.power", 4)
+    assert bench.api.get("devices/inbox")["items"] == []
+    ignore(False)
+    announced("door3")
+    bench.waiting("door3")
+
+
 def test_device_based_discovery(bench: Bench) -> None:
     config = {
         "dev": {"ids": ["hub5"], "name": "Five"}, "o": {"name": "bridge"}, "stat_t": "five/state",
         "cmps": {
-            "p": {"p": "sensor", "name": "Power", "uniq_id": "five_p", "dev_cla": "power", "unit_of_meas": "W", "val_tpl": "{{ value_json.p }}"},
+            "p": {"p": "sensor", "name": "Power", "uniq_id": "five_p", "dev_cla": "power", "unit_of_meas": "W",
+                  "val_tpl": "{{ value_json.p }}"},
             "s": {"p": "switch", "uniq_id": "five_s", "cmd_t": "five/set"},
         },
     }  # fmt: skip
@@ -285,7 +311,7 @@ def test_zigbee2mqtt_devices(bench: Bench) -> None:
 @pytest.mark.skipif(not FIXTURES.is_dir(), reason="recordings of real devices are not there")
 def test_tasmota_devices(bench: Bench) -> None:
     about = {"ip": "192.0.2.3", "dn": "Washer", "fn": ["Washer"], "hn": "washer", "mac": "AABBCCDDEEFF", "md": "Plug",
-             "ofln": "Offline", "onln": "Online", "state": ["OFF", "ON", "TOGGLE", "HOLD"], "sw": "14.2.0", "t": "washer",
+             "ofln": "Offline", "onln": "Online", "state": ["OFF", "ON"], "sw": "14.2.0", "t": "washer",
              "ft": "%topic%/%prefix%/", "tp": ["cmnd", "stat", "tele"], "rl": [1], "ver": 1}  # fmt: skip
     lines = (FIXTURES / "tasmota" / "evcc_statussns.jsonl").read_text().splitlines()
     sensors = [json.loads(line)["payload"]["StatusSNS"] for line in lines]
@@ -312,13 +338,15 @@ def test_tasmota_devices(bench: Bench) -> None:
 
 
 def test_hostile_announcements_leave_the_hub_well(bench: Bench) -> None:
+    endless = {"val_tpl": "{% for i in range(10**9) %}x{% endfor %}", "uniq_id": "l", "dev": {"ids": ["l"]}}
+    escape = {"val_tpl": "{{ ''.__class__.__mro__ }}", "uniq_id": "m", "dev": {"ids": ["m"]}}
     for topic, payload in (
         ("homeassistant/sensor/x/config", "{"),
         ("homeassistant/sensor/x/config", "[]"),
         ("homeassistant/sensor/x/config", {"stat_t": "a/#", "uniq_id": "x", "dev": {"ids": ["x"]}}),
         ("homeassistant/sensor/bad id/config", PLUG),
-        ("homeassistant/sensor/loop/config", PLUG | {"val_tpl": "{% for i in range(10**9) %}x{% endfor %}", "uniq_id": "l", "dev": {"ids": ["l"], "name": "Loop"}}),
-        ("homeassistant/sensor/esc/config", PLUG | {"val_tpl": "{{ ''.__class__.__mro__ }}", "uniq_id": "m", "dev": {"ids": ["m"]}}),
+        ("homeassistant/sensor/loop/config", PLUG | endless),
+        ("homeassistant/sensor/esc/config", PLUG | escape),
         ("homeassistant/device/x/config", {"cmps": 5}),
         ("zigbee2mqtt/bridge/devices", {"a": 1}),
         ("tasmota/discovery/00/config", "nonsense"),
@@ -340,25 +368,26 @@ def test_values_survive_a_restart_of_the_broker(bench: Bench) -> None:
     bench.value("after.power", number + 1, 10.0)
 
 
-@pytest.mark.parametrize("mode", ["auto", "off"])
-def test_discovery_auto_adds_and_off_is_deaf(tmp_path: Path, mode: str) -> None:
-    for bench in built(tmp_path, mode):
-        config = {"name": "Power", "uniq_id": "a", "stat_t": "a/state", "dev_cla": "power", "unit_of_meas": "W",
-                  "dev": {"ids": ["a"], "name": "Auto"}}  # fmt: skip
-        bench.say("homeassistant/sensor/a/power/config", config)
-        for _ in range(3):
-            bench.say("a/state", "5")
-        bench.say("plain/marker/power", "1")
-        bench.value("marker.power", 1)
+def announced_to(bench: Bench) -> set[str]:
+    """Announce a device, let it speak, wait until the hub has heard it; names of all devices then."""
+    config = {"name": "Power", "uniq_id": "a", "stat_t": "a/state", "dev_cla": "power", "unit_of_meas": "W",
+              "dev": {"ids": ["a"], "name": "Auto"}}  # fmt: skip
+    bench.say("homeassistant/sensor/a/power/config", config)
+    bench.say("a/state", "5")
+    bench.say("plain/marker/power", "1")
+    bench.value("marker.power", 1)
+    return {item["name"] for item in bench.api.get("devices")["items"]}
 
-        def names() -> set[str]:
-            return {item["name"] for item in bench.api.get("devices")["items"]}
 
-        if mode == "auto":
-            eventually(lambda: "Auto" in names())
-            bench.say("a/state", "6")
-            device = next(item["id"] for item in bench.api.get("devices")["items"] if item["name"] == "Auto")
-            bench.value(f"{device}.power", 6)
-        else:
-            assert "Auto" not in names()
+def test_discovery_auto_adds_devices_itself(tmp_path: Path) -> None:
+    for bench in built(tmp_path, "auto"):
+        assert "Auto" in announced_to(bench)
+        bench.say("a/state", "6")
+        bench.value("a.power", 6)
+        assert bench.api.get("devices/inbox")["items"] == []
+
+
+def test_discovery_off_is_deaf(tmp_path: Path) -> None:
+    for bench in built(tmp_path, "off"):
+        assert "Auto" not in announced_to(bench)
         assert bench.api.get("devices/inbox")["items"] == []

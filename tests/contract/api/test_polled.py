@@ -30,8 +30,8 @@ HOUSE = """\
 hub: {{name: Contract, time_zone: Europe/Paris, currency: EUR}}
 mqtt_broker: {{mode: "off"}}
 integrations:
-  - modbus: {{host: 127.0.0.1, port: {modbus}, unit: 1, template: eastron-sdm630, name: Main meter, role: grid, interval: 1s}}
-  - modbus: {{host: 127.0.0.1, port: {modbus}, unit: 2, template: eastron-sdm630, name: Garage, role: solar, interval: 1s, reversed: true}}
+  - modbus: {{{meter}, unit: 1, name: Main meter, role: grid}}
+  - modbus: {{{meter}, unit: 2, name: Garage, role: solar, reversed: true}}
   - shelly: {{host: 127.0.0.1, port: {three}, name: Heat pump, role: heat_pump, interval: 1s}}
   - shelly: {{host: 127.0.0.1, port: {plug}, name: Boiler, role: load, interval: 1s, password: "right"}}
   - shelly: {{host: 127.0.0.1, port: {locked}, name: Locked, role: load, interval: 1s, password: "wrong"}}
@@ -87,8 +87,9 @@ async def devices() -> AsyncIterator[dict[str, Any]]:
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Api, dict[str, Any]]]:
     """A hub that polls all of them."""
     with in_background(devices) as found:
+        meter = f"host: 127.0.0.1, port: {found['modbus']}, template: eastron-sdm630, interval: 1s"
         text = HOUSE.format(
-            modbus=found["modbus"],
+            meter=meter,
             three=found["three"].port,
             plug=found["plug"].port,
             locked=found["locked"].port,

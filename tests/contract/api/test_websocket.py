@@ -124,7 +124,7 @@ async def test_many_changes_coalesce_and_the_latest_wins(api: Api, session: aioh
         items = [{"device": "busy", "ts": base + n, "values": {"power": n}} for n in range(1, 501)]
         for first in range(0, 500, 25):
             await asyncio.to_thread(api.send, items[first : first + 25])
-        seen = []
+        seen: list[str] = []
         async with asyncio.timeout(5):
             while not seen or seen[-1] != "500":
                 message = await talk.next()
