@@ -29,7 +29,7 @@ from web.body import json_body
 from web.hub import hub_of
 from web.params import names_of, page
 from web.routes import Answer, Routes
-from web.schemas import PAGE, Param, Text, page_of, path_id, ref
+from web.schemas import PAGE, Body, Flag, Param, Text, page_of, path_id, ref
 from web.serialize import (
     device_json,
     inbox_json,
@@ -60,7 +60,10 @@ NEW_DEVICE = {
     **CHANGES,
 }
 FROM_INBOX = {"name": _NAME, "role": _ROLE, "area": _AREA}
-SOURCE = {"source": Text("id of the integration entry", required=True, min_chars=1)}
+SOURCE: Body = {
+    "source": Text("id of the integration entry", required=True, min_chars=1),
+    "ignored": Flag("false takes it again; true if absent"),
+}
 _DEVICE = path_id("device", "id of the device")
 _ONE = {200: Answer("the device", ref("Device")), 404: Answer("missing, or not yours", ref("Problem"))}
 
@@ -114,18 +117,20 @@ async def list_inbox(request: web.Request) -> web.Response:
     permission="devices.write",
     body=SOURCE,
     answers={
-        204: Answer("nothing this entry finds is shown any more"),
+        204: Answer("nothing this entry finds is shown any more, or it is again"),
         404: Answer("no such entry", ref("Problem")),
     },
 )
 async def ignore_source(request: web.Request) -> web.Response:
-    """Ignore everything that an integration entry finds."""
-    hub, source = hub_of(request), (await json_body(request, SOURCE))["source"]
+    """Ignore everything that an integration entry finds, or no longer."""
+    hub, sent = hub_of(request), await json_body(request, SOURCE)
+    source = sent["source"]
     # an entry that was removed from the configuration may have left something in the inbox
     entries = {one.entry_id for one in hub.entries()} | {one.entry_id for one in hub.registry.inbox.values()}
+    entries |= hub.registry.ignored_sources
     if source not in entries:
         raise NotFound("WL-API-404", f"there is no integration entry {source[:80]!r}", where="source")
-    await ask(hub.device, IgnoreSource(source))
+    await ask(hub.device, IgnoreSource(source, sent.get("ignored", True)))
     return no_content()
 
 
