@@ -5,7 +5,8 @@ from __future__ import annotations
 from aiohttp import web
 
 from hub.actors.auth import SignedIn
-from web.peer import host_name, is_loopback
+from web.hub import hub_of
+from web.peer import host_name, is_encrypted, is_loopback
 
 SECURE_COOKIE = "__Host-wattline"
 PLAIN_COOKIE = "wattline_refresh"
@@ -22,8 +23,9 @@ def set_refresh_cookie(
 ) -> None:
     """Give the browser the refresh token, out of reach of scripts and of other sites.
 
-    On TLS and on loopback it is a ``__Host-`` cookie. On a plain LAN address browsers drop Secure cookies, so
-    it is a plain one there, bound to the paths of auth; the page says visibly that nothing is encrypted.
+    On TLS, which a trusted proxy may speak for the hub, and on loopback it is a ``__Host-`` cookie. On a plain
+    LAN address browsers drop Secure cookies, so it is a plain one there, bound to the paths of auth; the page
+    says visibly that nothing is encrypted.
     """
     secure = _is_secure(request)
     response.set_cookie(
@@ -44,4 +46,6 @@ def drop_refresh_cookies(response: web.Response) -> None:
 
 
 def _is_secure(request: web.Request) -> bool:
-    return request.secure or is_loopback(host_name(request))
+    return is_encrypted(request, hub_of(request).config.http.trusted_proxies) or is_loopback(
+        host_name(request)
+    )

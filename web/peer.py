@@ -1,8 +1,9 @@
-"""Who is at the other end of the connection. Forwarding headers prove nothing here; they only disqualify."""
+"""Who is at the other end of the connection. Forwarding headers prove nothing, unless a trusted proxy wrote them."""
 
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Sequence
 
 from aiohttp import web
 
@@ -14,6 +15,44 @@ def peer_address(request: web.Request) -> str:
     peer = request.transport.get_extra_info("peername") if request.transport is not None else None
     address = str(peer[0]) if peer else ""
     return address.removeprefix("::ffff:")
+
+
+def client_address(request: web.Request, proxies: Sequence[str]) -> str:
+    """The address of the client: behind trusted proxies the last one that none of them has.
+
+    ``proxies`` are networks. What stands further left in the header may be anybody's invention.
+    """
+    address = peer_address(request)
+    hops = ",".join(request.headers.getall("X-Forwarded-For", [])).split(",")
+    while hops and _is_one_of(address, proxies):
+        hop = hops.pop().strip()
+        if not _is_address(hop):
+            break
+        address = hop
+    return address
+
+
+def is_encrypted(request: web.Request, proxies: Sequence[str]) -> bool:
+    """True where the client speaks TLS, with the hub or with a trusted proxy before it."""
+    if request.secure:
+        return True
+    said = ",".join(request.headers.getall("X-Forwarded-Proto", [])).rpartition(",")[2]
+    return said.strip().lower() == "https" and _is_one_of(peer_address(request), proxies)
+
+
+def _is_one_of(address: str, networks: Sequence[str]) -> bool:
+    if not _is_address(address):
+        return False
+    found = ipaddress.ip_address(address)
+    return any(found in ipaddress.ip_network(network, strict=False) for network in networks)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def is_loopback(host: str) -> bool:

@@ -11,7 +11,7 @@ from web.body import json_body
 from web.cookies import drop_refresh_cookies, refresh_token_of, set_refresh_cookie
 from web.credentials import nobody
 from web.hub import hub_of
-from web.peer import peer_address, same_origin
+from web.peer import client_address, same_origin
 from web.routes import Answer, Routes
 from web.schemas import Text, ref
 from web.serialize import json_response, no_content, user_json
@@ -106,7 +106,8 @@ async def setup(request: web.Request) -> web.Response:
 
 def origin_of(request: web.Request) -> Origin:
     """Where the request comes from, for the audit trail."""
-    return Origin(peer_address(request), request.headers.get("User-Agent", "")[:200])
+    address = client_address(request, hub_of(request).config.http.trusted_proxies)
+    return Origin(address, request.headers.get("User-Agent", "")[:200])
 
 
 def _refuse_other_sites(request: web.Request) -> None:

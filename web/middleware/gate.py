@@ -20,7 +20,7 @@ from hub.runtime.actor import tell
 from web.body import read_body
 from web.credentials import nobody, principal_by_form, principal_by_header
 from web.hub import PRINCIPAL, hub_of
-from web.peer import is_local, peer_address
+from web.peer import client_address, is_local
 from web.problems import BadRequest, status_of
 from web.routes import Access, access_of
 
@@ -124,6 +124,7 @@ def _record(request: web.Request, principal: Principal) -> None:
     action = f"{request.method} {route.removeprefix('/api/v1/')}"
     target = "/".join(request.match_info.values())[:200]
     try:
-        tell(hub_of(request).auth, RecordAudit(action, target, principal, peer_address(request)))
+        address = client_address(request, hub_of(request).config.http.trusted_proxies)
+        tell(hub_of(request).auth, RecordAudit(action, target, principal, address))
     except RetryLater as error:
         LOGGER.warning("a write could not be recorded in the audit trail: %s", error)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from openapi_spec_validator import validate
 
 from tests.chaos.hub_process import PASSWORD, HubProcess
 from tests.contract.api.client import Answer, Api, eventually, now_ms
+from tests.contract.api.conftest import QUIET, begin, end
 
 PUBLIC = {
     ("get", "/healthz"), ("get", "/readyz"), ("get", "/metrics"), ("get", "/api/openapi.json"),
@@ -250,3 +252,21 @@ def test_wrong_passwords_are_braked(api: Api, process: HubProcess) -> None:
     assert codes[-1] == 429
     assert time.monotonic() - began_s < 20
     assert api.get("me")["username"] == "owner"
+
+
+def test_a_trusted_proxy_speaks_for_its_clients(tmp_path: Path) -> None:
+    hub = HubProcess(tmp_path, QUIET + "http: {trusted_proxies: [127.0.0.0/8]}\n")
+    try:
+        api = begin(hub)
+        assert raw(api, "/metrics").status == 401
+        body = {"username": "owner", "password": PASSWORD}
+        client = {"X-Forwarded-For": "198.51.100.1, 192.0.2.9", "Host": "hub.example"}
+        for proto, cookie in (("https", "__Host-wattline="), ("http", "wattline_refresh=")):
+            answer = api.with_token("").ask(
+                "POST", "/api/v1/auth/login", data=body, headers={**client, "X-Forwarded-Proto": proto}
+            )
+            assert answer.headers["set-cookie"].startswith(cookie)
+            assert ("; Secure" in answer.headers["set-cookie"]) is (proto == "https")
+        assert api.get("audit", limit=1)["items"][0]["address"] == "192.0.2.9"
+    finally:
+        end(hub)
