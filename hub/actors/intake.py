@@ -78,9 +78,12 @@ class HubIntake:
         return ReadingBatch(self.entry_id, self._clock.now_ms())
 
     def handle(self, device: str, key: str) -> SeriesHandle | None:
-        """Handle in stored units; None where the series is not registered."""
+        """Handle in the unit of the first message; None where the series is not registered."""
         series = self._registry.find(device, key)
-        return None if series is None else SeriesHandle(series.no)
+        if series is None:
+            return None
+        change = conversion(series.quantity, series.sent_unit or None)
+        return SeriesHandle(series.no, change.factor, change.offset)
 
     async def declare(
         self, device: DeviceInfo, series: Sequence[SeriesInfo], *, found: bool = False, sample: str = ""

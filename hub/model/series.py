@@ -70,7 +70,11 @@ class SeriesInfo:
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """A registered series. ``public_id`` (``main-meter.power``) is stable through renames."""
+    """A registered series. ``public_id`` (``main-meter.power``) is stable through renames.
+
+    ``sent_unit`` is the unit its sender named when the series was first seen: a later message that names none
+    means the same one.
+    """
 
     no: SeriesNo
     device_id: str
@@ -85,6 +89,7 @@ class Series:
     physical_limit: float | None = None
     interval_ms: int | None = None
     in_balance: bool = True
+    sent_unit: str = ""
 
     @property
     def public_id(self) -> str:

@@ -74,7 +74,7 @@ class Intake(Protocol):
         """An empty batch of this source, stamped with the arrival now."""
 
     def handle(self, device: str, key: str) -> SeriesHandle | None:
-        """Handle of a registered series in *stored* units; None where it is not (yet) registered."""
+        """Handle of a registered series, in the unit its first message named; None where there is none (yet)."""
 
     async def declare(
         self, device: DeviceInfo, series: Sequence[SeriesInfo], *, found: bool = False, sample: str = ""

@@ -55,9 +55,12 @@ class MemoryIntake:
         return ReadingBatch(self.entry_id, self.clock_ms)
 
     def handle(self, device: str, key: str) -> SeriesHandle | None:
-        """Handle in stored units."""
-        number = self._numbers.get(f"{device}.{key}")
-        return None if number is None else SeriesHandle(number)
+        """Handle in the unit of the first message."""
+        name = f"{device}.{key}"
+        if name not in self._numbers:
+            return None
+        change = conversion(self.infos[name].quantity, self.infos[name].unit)
+        return SeriesHandle(self._numbers[name], change.factor, change.offset)
 
     async def declare(
         self, device: DeviceInfo, series: Sequence[SeriesInfo], *, found: bool = False, sample: str = ""

@@ -26,7 +26,12 @@ FAMILIES: Final[Mapping[str, Sequence[str]]] = {
 }
 _HEADER = struct.Struct("<BBIqq")
 _NARROW: Final = np.iinfo(np.int32)
-_DTYPES: Final[Mapping[int, np.dtype[Any]]] = {0: np.dtype("<i4"), 1: np.dtype("<i8"), 2: np.dtype("<f8"), 3: np.dtype("u1")}
+_DTYPES: Final[Mapping[int, np.dtype[Any]]] = {
+    0: np.dtype("<i4"),
+    1: np.dtype("<i8"),
+    2: np.dtype("<f8"),
+    3: np.dtype("u1"),
+}
 _FAMILY_NO: Final = {name: number for number, name in enumerate(FAMILIES)}
 _THREAD = threading.local()
 

@@ -57,6 +57,7 @@ def insert_series(
             "resolution": info.resolution,
             "physical_limit": info.physical_limit,
             "interval_ms": info.interval_ms,
+            "sent_unit": info.unit or "",
             "in_balance": True,
             "created_ms": created_ms,
         }
@@ -173,4 +174,5 @@ def _series(row: Any) -> Series:
         physical_limit=row["physical_limit"],
         interval_ms=row["interval_ms"],
         in_balance=bool(row["in_balance"]),
+        sent_unit=row["sent_unit"],
     )

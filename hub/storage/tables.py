@@ -139,6 +139,7 @@ series = sa.Table(
     _maybe_real("resolution"),
     _maybe_real("physical_limit"),
     sa.Column("interval_ms", sa.BigInteger, nullable=True),
+    _text("sent_unit"),
     _flag("in_balance", default=True),
     _ms("created_ms"),
     sa.UniqueConstraint("device_id", "key"),

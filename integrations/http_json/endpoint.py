@@ -127,7 +127,9 @@ def _answer(stored: Stored, rejections: Sequence[Rejection]) -> PushAnswer:
 def _unreadable(error: Refused, request: PushRequest, intake: Intake) -> PushAnswer:
     intake.reject([Rejection(0, error.code, error.message)], request.body[:_SAMPLE_BYTES])
     more = {"hint": error.hint} if error.hint else {}
-    return _problem(413 if error.code == "WL-ING-006" else 400, error.code, error.message, error.where, **more)
+    return _problem(
+        413 if error.code == "WL-ING-006" else 400, error.code, error.message, error.where, **more
+    )
 
 
 def _problem(status: int, code: str, detail: str, field: str, **more: object) -> PushAnswer:

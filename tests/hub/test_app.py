@@ -176,3 +176,15 @@ async def test_metrics_tell_what_was_stored(tmp_path: Path, write: WriteConfig) 
         assert "wattline_readings_committed_total 1.0" in text
         assert 'wattline_entry_running{domain="http_json",entry="http_json"} 1.0' in text
         assert "wattline_loop_lag_seconds_bucket" in text
+
+
+async def test_a_unit_named_once_counts_for_later_messages_without_one(
+    tmp_path: Path, write: WriteConfig
+) -> None:
+    async with running(tmp_path) as hub:
+        intake = hub.endpoints()[0][1]
+        await intake.declare(DeviceInfo("meter"), [known_series("x", unit="kWh")])
+    async with running(tmp_path) as hub:
+        handle = hub.endpoints()[0][1].handle("meter", "x")
+        assert handle is not None
+        assert handle.stored(5.0) == 5000.0

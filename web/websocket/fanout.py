@@ -107,6 +107,7 @@ class Fanout:
 
     def join(self, client: Client) -> None:
         """A connection has signed in."""
+        self.settle()
         self.clients[client] = None
 
     def leave(self, client: Client) -> None:
@@ -208,8 +209,8 @@ class Fanout:
     # --- flushing
 
     def schedule(self) -> None:
-        """Flush as soon as the distance to the last flush allows."""
-        if self._timer is not None or self.closing:
+        """Flush as soon as the distance to the last flush allows; while nobody listens the newest values just wait."""
+        if self._timer is not None or self.closing or not self.clients:
             return
         loop = asyncio.get_running_loop()
         now_s = loop.time()

@@ -317,7 +317,9 @@ async def test_a_cut_archive_is_refused(whole: BackupInfo, tmp_path: Path, share
 
 
 @pytest.mark.parametrize("damage", ["without its last byte", "with other last bytes", "with more behind it"])
-async def test_an_archive_with_a_damaged_end_is_refused(whole: BackupInfo, tmp_path: Path, damage: str) -> None:
+async def test_an_archive_with_a_damaged_end_is_refused(
+    whole: BackupInfo, tmp_path: Path, damage: str
+) -> None:
     data = whole.path.read_bytes()
     damaged = {
         "without its last byte": data[:-1],

@@ -101,11 +101,13 @@ class Live:
     session: aiohttp.ClientSession
     tokens: dict[str, str] = field(default_factory=dict)
     token_ids: dict[str, str] = field(default_factory=dict)
+    sockets: list[aiohttp.ClientWebSocketResponse] = field(default_factory=list)
 
     async def open(self, **more: Any) -> aiohttp.ClientWebSocketResponse:
         socket: aiohttp.ClientWebSocketResponse = await self.session.ws_connect(
             self.url, max_msg_size=0, **more
         )
+        self.sockets.append(socket)
         return socket
 
     async def talk(self, token: str = "viewer", **more: Any) -> Talk:

@@ -297,6 +297,7 @@ def upgrade() -> None:
         sa.Column("resolution", sa.Double(), nullable=True),
         sa.Column("physical_limit", sa.Double(), nullable=True),
         sa.Column("interval_ms", sa.BigInteger(), nullable=True),
+        sa.Column("sent_unit", sa.Text(), nullable=False),
         sa.Column("in_balance", sa.Boolean(), nullable=False),
         sa.Column("created_ms", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("no", name=op.f("pk_series")),
