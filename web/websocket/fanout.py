@@ -209,7 +209,7 @@ class Fanout:
     # --- flushing
 
     def schedule(self) -> None:
-        """Flush as soon as the distance to the last flush allows; while nobody listens the newest values just wait."""
+        """Flush as soon as the distance to the last flush allows; while nobody listens, news just wait."""
         if self._timer is not None or self.closing or not self.clients:
             return
         loop = asyncio.get_running_loop()
