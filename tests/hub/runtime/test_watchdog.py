@@ -71,7 +71,7 @@ class Blocker(AsyncActor):
 
 
 def block_in_a_callback() -> None:
-    time.sleep(0.12)
+    time.sleep(0.4)
 
 
 def load_plugin(folder: Path) -> ModuleType:
@@ -89,7 +89,7 @@ def load_plugin(folder: Path) -> ModuleType:
 
 async def test_an_actor_that_blocks_is_named_with_its_stack(watchdog: Watchdog, reports: Reports) -> None:
     ref = Blocker.start()
-    ref.tell(0.12)
+    ref.tell(0.4)
     event = await reports.next("actor:Blocker")
     assert "time.sleep(message)" in event.stack
     assert 0.05 < event.duration_s < 5
@@ -104,7 +104,7 @@ async def test_a_plugin_is_named_by_its_folder_whatever_task_runs_it(
     watchdog.owners.add(str(tmp_path / "evil"), "plugin:evil")
 
     async def poll() -> None:
-        module.poll(0.12)
+        module.poll(0.4)
 
     await asyncio.create_task(poll(), name="actor:integration.evil")
     event = await reports.next("plugin:evil")
@@ -114,7 +114,7 @@ async def test_a_plugin_is_named_by_its_folder_whatever_task_runs_it(
 
 async def test_a_named_task_and_a_bare_callback_are_named_too(watchdog: Watchdog, reports: Reports) -> None:
     async def work() -> None:
-        time.sleep(0.12)  # noqa: ASYNC251 - the evil under test
+        time.sleep(0.4)  # noqa: ASYNC251 - the evil under test
 
     await asyncio.create_task(work(), name="job:prune")
     assert (await reports.next("job:prune")).task == "job:prune"

@@ -55,7 +55,7 @@ async def test_a_damaged_file_is_refused_and_left_as_it_is(closed_store: Path, d
             path.write_bytes(b"not a database at all" * 500)
     before = path.read_bytes()
 
-    with pytest.raises(StorageCorrupt, match=r"WL-STO-011.*salvage"):
+    with pytest.raises(StorageCorrupt, match=r"WL-STO-011.*a backup"):
         await Database.open(URL, closed_store, clock=FakeClock())
 
     assert path.read_bytes() == before
