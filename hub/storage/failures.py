@@ -130,8 +130,14 @@ def _of_kind(error: BaseException, where: str) -> WattlineError | None:
             return away(where, "no memory left for the operation")
         if isinstance(cause, OSError):  # includes refused, reset and timed-out connections
             return away(where, f"{type(cause).__name__} {cause}".strip())
-        if type(cause).__module__.startswith("asyncpg") and "Interface" in type(cause).__name__:
+        if _is_driver_trouble(cause):
             return away(where, "the connection to the server is closed")
     if isinstance(error, exc.DBAPIError) and error.connection_invalidated:
         return away(where, "the connection to the server broke")
     return None
+
+
+def _is_driver_trouble(error: BaseException) -> bool:
+    """Errors of the PostgreSQL driver itself (it is not imported here): its connection cannot be used further."""
+    kinds = [kind for kind in type(error).__mro__ if kind.__module__.startswith("asyncpg")]
+    return any(kind.__name__ in ("InterfaceError", "InternalClientError") for kind in kinds)

@@ -37,6 +37,7 @@ STORE_ERRORS = (
     sa.exc.SQLAlchemyError,
     asyncpg.PostgresError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # spoken to in the moment in which the server ends the session
     OSError,
     MemoryError,
 )

@@ -55,6 +55,11 @@ FAULTS: dict[str, tuple[type[WattlineError], Exception, Exception]] = {
     "reset": (StorageAway, OSError("injected"), ConnectionResetError("injected")),
     "no memory": (StorageAway, MemoryError(), asyncpg.OutOfMemoryError("injected")),
     "closed": (StorageAway, MemoryError(), asyncpg.InterfaceError("connection is closed")),
+    "closing": (
+        StorageAway,
+        OSError("injected"),
+        asyncpg.InternalClientError("cannot switch to state 15; another operation (2) is in progress"),
+    ),
 }
 
 
