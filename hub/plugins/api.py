@@ -27,6 +27,8 @@ from hub.model.reading import MAX_ABS_VALUE, NO_TIME, ReadingBatch, SeriesHandle
 from hub.model.series import Behaviour, Direction, Role, SeriesInfo, known_series
 from hub.model.times import epoch_ms, iso_ms
 from hub.model.units import Quantity, conversion, quantity_of_unit
+from hub.plugins.declaring import declare_each
+from hub.plugins.options import Revealing, device_name, duration_s, host_name, password, whole
 
 API_VERSION = 1
 """Raised when a change here breaks integrations; a manifest names the version it was made for."""
@@ -230,6 +232,7 @@ __all__ = [
     "Refused",
     "Rejection",
     "RetryLater",
+    "Revealing",
     "Role",
     "SeriesHandle",
     "SeriesInfo",
@@ -237,12 +240,18 @@ __all__ = [
     "Stored",
     "WattlineError",
     "conversion",
+    "declare_each",
     "device_id",
+    "device_name",
+    "duration_s",
     "epoch_ms",
     "hookimpl",
+    "host_name",
     "iso_ms",
     "known_series",
+    "password",
     "poll",
     "quantity_of_unit",
     "series_key",
+    "whole",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from hub.plugins.api import DeviceInfo, Intake, Quantity, Refused, SeriesHandle, SeriesInfo
+from hub.plugins.api import DeviceInfo, Intake, Quantity, Refused, SeriesHandle, SeriesInfo, declare_each
 from integrations.influx_line.grammar import Line
 from integrations.influx_line.names import device_of, series_of
 
@@ -94,7 +94,7 @@ class Heads:
             else:
                 found[name] = kept
             self._keys.setdefault(device.id, set()).add(info.key)
-        for name, handle in (await _declared(device, infos, intake)).items():
+        for name, handle in (await declare_each(intake, device, infos)).items():
             if isinstance(handle, Refused):
                 refused[head, name] = handle
             else:
@@ -102,22 +102,3 @@ class Heads:
         handles.setdefault(head, {}).update(found)
         if len(self._keys) > MAX_HEADS:
             self._keys.clear()
-
-
-async def _declared(
-    device: DeviceInfo, infos: dict[str, SeriesInfo], intake: Intake
-) -> dict[str, SeriesHandle | Refused]:
-    """Handle or refusal of each; all in one call, and one by one where that call is refused."""
-    if not infos:
-        return {}
-    try:
-        handles = await intake.declare(device, list(infos.values()))
-    except Refused as error:
-        if len(infos) == 1:
-            return dict.fromkeys(infos, error)
-        answers: dict[str, SeriesHandle | Refused] = {}
-        for name, info in infos.items():
-            answers |= await _declared(device, {name: info}, intake)
-        return answers
-    waiting = Refused("WL-ING-024", "device waits in the inbox or is ignored")
-    return {name: waiting if one is None else one for name, one in zip(infos, handles, strict=True)}
