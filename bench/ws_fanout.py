@@ -223,7 +223,7 @@ async def _publish_at(publish: Callable[[int, float], Awaitable[None]], per_s: f
 
 async def _start_hub(folder: Path) -> tuple[int, str, Callable[[int, float], Awaitable[None]]]:
     from hub.actors.auth import CreateOwner, CreateToken, SetupState
-    from hub.actors.device import Declare
+    from hub.actors.device_requests import Declare
     from hub.app import Hub, HubOptions
     from hub.model.access import LOCAL_PRINCIPAL
     from hub.model.device import DeviceInfo

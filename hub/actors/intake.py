@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from hub.actors.board import LatestBoard
-from hub.actors.device import Declare, ReportAvailability, ShowStale
+from hub.actors.device_requests import Declare, ReportAvailability, ShowStale
 from hub.actors.recorder import IngestLoad, NoteRejections, StoreReadings
 from hub.actors.registry import Registry
 from hub.errors import Refused, RetryLater

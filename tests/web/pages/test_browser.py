@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from hub.actors.auth import CreateToken, SetupState
-from hub.actors.device import Declare
+from hub.actors.device_requests import Declare
 from hub.app import Hub, HubOptions
 from hub.model.access import LOCAL_PRINCIPAL
 from hub.model.device import DeviceInfo

@@ -16,7 +16,7 @@ import pytest
 from aiohttp import web
 
 from hub.actors.auth import CreateOwner, CreateToken, CreateUser, SetupState
-from hub.actors.device import Declare, GetLatest
+from hub.actors.device_requests import Declare, GetLatest
 from hub.actors.recorder import StoreReadings
 from hub.app import Hub, HubOptions
 from hub.model.access import LOCAL_PRINCIPAL

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from hub.actors.auth import RevokeToken
-from hub.actors.device import RemoveDevice
+from hub.actors.device_requests import RemoveDevice
 from hub.model.access import LOCAL_PRINCIPAL
 from hub.runtime.actor import request
 
