@@ -28,8 +28,9 @@ LOGGER = logging.getLogger(__name__)
 
 CONNECT_LIMIT_S = 60.0
 STEADY_AFTER_S = 60.0
-LET_GO_S = 3.0
-"""How long a source may take to finish what it has in hand when it is told to stop."""
+LET_GO_S = 1.5
+"""How long a source may take to finish what it has in hand when it is told to stop; less than the hub waits for
+an entry when it stops (:data:`hub.entries.STOP_LIMIT_S`), so that who does not let go is named, not cut off."""
 FAILURES_TO_QUARANTINE = 5
 FAILURE_WINDOW_S = 60.0
 
