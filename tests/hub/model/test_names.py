@@ -54,7 +54,9 @@ def test_names_that_are_too_long_are_not_thrown_together() -> None:
     assert len({series_key(long), series_key(long + "a"), series_key(long + "b")}) == 3
 
 
-@pytest.mark.parametrize("name", ["", " ", "..", "///", "./.", "---", "\u3000", "a\x00b", "a\ud800", "x" * 201])
+@pytest.mark.parametrize(
+    "name", ["", " ", "..", "///", "./.", "---", "\u3000", "a\x00b", "a\ud800", "x" * 201]
+)
 def test_names_without_content_are_refused(name: str) -> None:
     for make in (device_id, series_key):
         with pytest.raises(Refused):
