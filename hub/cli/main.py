@@ -39,6 +39,8 @@ class _Lazy(click.Group):
         as_json = "--json" in args
         try:
             context = super().make_context(info_name, args, *more, **extra)
+        except click.exceptions.NoArgsIsHelpError:
+            raise
         except click.UsageError as error:
             _wrong_use(error, as_json=as_json)
         context.meta["as_json"] = as_json
@@ -48,6 +50,8 @@ class _Lazy(click.Group):
         """As click's."""
         try:
             return super().invoke(ctx)
+        except click.exceptions.NoArgsIsHelpError:
+            raise
         except click.UsageError as error:
             _wrong_use(error, as_json=ctx.meta["as_json"])
 

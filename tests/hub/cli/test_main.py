@@ -73,6 +73,13 @@ def test_unknown_words_are_wrong_use(words: list[str]) -> None:
     assert "--help" in said.stderr
 
 
+@pytest.mark.parametrize("words", [[], ["user"]])
+def test_no_words_at_all_show_what_there_is(words: list[str]) -> None:
+    said = CliRunner().invoke(main, words)
+    assert "Commands:" in said.output
+    assert "WL-" not in said.output
+
+
 @pytest.mark.parametrize("words", WRONG)
 def test_wrong_use_is_a_document_where_json_is_asked_for(words: list[str]) -> None:
     said = CliRunner().invoke(main, [*words, "--json"])
