@@ -14,7 +14,7 @@ from hub.actors.registry import Registry
 from hub.errors import Refused, RetryLater
 from hub.model.device import DeviceInfo
 from hub.model.reading import ReadingBatch, SeriesHandle, Stored
-from hub.model.series import Role, SeriesInfo
+from hub.model.series import Behaviour, Role, SeriesInfo
 from hub.model.units import conversion
 from hub.plugins.api import BrokerAddress, Rejection
 from hub.runtime.actor import Ref, request
@@ -84,6 +84,11 @@ class HubIntake:
             return None
         change = conversion(series.quantity, series.sent_unit or None)
         return SeriesHandle(series.no, change.factor, change.offset)
+
+    def behaviour(self, device: str, key: str) -> Behaviour | None:
+        """From the registry."""
+        series = self._registry.find(device, key)
+        return None if series is None else series.behaviour
 
     async def declare(
         self, device: DeviceInfo, series: Sequence[SeriesInfo], *, found: bool = False, sample: str = ""

@@ -501,4 +501,10 @@ HUB: Final[Mapping[str, CodeText]] = {
         "It exists already, or owner, rights or room stand against it.",
         "Name another.",
     ),
+    "WL-CLI-015": CodeText(
+        "wrong use of a command",
+        "A command, an option or a value on the command line is not known, or one is missing.",
+        "A misspelt option would be ignored in silence.",
+        "`--help` behind the command lists what it takes.",
+    ),
 }

@@ -91,6 +91,13 @@ READINGS: Final[Mapping[str, CodeText]] = {
         "Found devices are stored when a person has added them.",
         "Add it in the inbox.",
     ),
+    "WL-ING-025": CodeText(
+        "kind does not fit",
+        "The kind that a sender names is not the one of the series, or the quantity has no such kind: a power is"
+        " a state and no counter.",
+        "Amounts that are taken for readings of a register, or the reverse, would become false energy.",
+        "Correct the kind, leave it out, or use another series key.",
+    ),
     "WL-ING-030": CodeText(
         "time not readable",
         "The time is neither a number nor an ISO 8601 text of the calendar.",

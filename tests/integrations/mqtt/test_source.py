@@ -218,6 +218,9 @@ async def test_a_flood_of_poison_does_not_close_the_window(mosquitto: Mosquitto)
         (b'{"power": [1]}', "WL-MQT-004"),
         (b'{"other": 1}', "WL-MQT-005"),
         (b"1" * 70_000, "WL-MQT-006"),
+        (b'{"power": 1, "power": 2}', "WL-ING-005"),
+        (b'{"power": 1, "p\\u006fwer": 2}', "WL-ING-005"),
+        (b'{"power": 1, "a": {"b": 1, "b": 1}}', "WL-ING-005"),
     ],
 )
 async def test_each_refusal_has_a_code_a_text_and_a_place(
@@ -231,6 +234,23 @@ async def test_each_refusal_has_a_code_a_text_and_a_place(
         assert rejection.text.startswith("meters/a/power: ")
         assert rejection.field
         assert "a.power" not in run.intake.rows
+
+
+@pytest.mark.parametrize("bad", ["NaN", "-Infinity", "1e999", "9" * 400, "1e308", "true", '"1_000"'])
+async def test_the_good_values_beside_a_bad_one_are_stored(mosquitto: Mosquitto, bad: str) -> None:
+    topic = {
+        "topic": "meters/+/all",
+        "device": "{1}",
+        "values": {"power": "{{ json.p }}", "voltage": "{{ json.v }}"},
+    }
+    known = {"topic": "sensors/+", "device": "{1}", "values": "known"}
+    async with running(mosquitto, topics=[topic, known]) as run:
+        await run.publish("meters/a/all", f'{{"p": {bad}, "v": 230}}')
+        await run.publish("sensors/b", f'{{"voltage": 231, "power": {bad}, "power_l1": 5}}')
+        await run.passed()
+        stored = {name: list(rows.values()) for name, rows in run.intake.rows.items() if "marker" not in name}
+        assert stored == {"a.voltage": [230.0], "b.voltage": [231.0], "b.power_l1": [5.0]}
+        assert [one.field for one in run.intake.rejected][:1] == ["power"]
 
 
 async def test_a_retained_value_is_shown_as_old_and_not_stored(mosquitto: Mosquitto) -> None:
