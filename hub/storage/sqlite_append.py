@@ -118,9 +118,7 @@ def _insert(raw: sqlite3.Connection, rows: AppendRows, which: slice | NDArray[np
     width = _COLUMNS * _ROWS_PER_STATEMENT
     whole = len(cells) // width * width
     raw.executemany(_INSERT_READINGS, (cells[at : at + width] for at in range(0, whole, width)))
-    raw.executemany(
-        INSERT_READING, (cells[at : at + _COLUMNS] for at in range(whole, len(cells), _COLUMNS))
-    )
+    raw.executemany(INSERT_READING, (cells[at : at + _COLUMNS] for at in range(whole, len(cells), _COLUMNS)))
 
 
 def write_conflicts(raw: sqlite3.Connection, conflicts: Sequence[ConflictRow]) -> None:
