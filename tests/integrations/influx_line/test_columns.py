@@ -62,7 +62,7 @@ def known() -> Handles:
 
 def one_line(
     values: tuple[str, ...], stamps: tuple[str, ...], heads: tuple[str, ...], names: tuple[str, ...]
-):  # type: ignore[no-untyped-def]
+) -> st.SearchStrategy[str]:
     pairs = st.lists(
         st.builds("{}={}".format, st.sampled_from(names), st.sampled_from(values)), min_size=1, max_size=4
     )
