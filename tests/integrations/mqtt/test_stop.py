@@ -63,7 +63,10 @@ async def test_a_cancellation_that_meets_the_answer_of_the_broker_is_heeded(
         after_turns(turns, lambda: told.put_nowait(asking[-1].cancel()))
 
     monkeypatch.setattr(aiomqtt.Client, callback, and_told_to_stop)
-    async with small_broker() as broker, open_link(Target("127.0.0.1", broker.port, "x"), list) as link:
+    async with (
+        small_broker() as broker,
+        open_link(Target("127.0.0.1", broker.port, "x"), lambda: None) as link,
+    ):
         for turns in range(8):  # noqa: B007  # the callback above looks at it
             asking.append(asyncio.ensure_future(ask(link)))
             heard.append(await told.get())
@@ -105,7 +108,7 @@ async def test_a_source_whose_broker_never_answers_ends(mute: frozenset[int]) ->
 
 async def test_a_connection_that_the_broker_reads_nothing_from_is_closed_all_the_same() -> None:
     async with small_broker(deaf=True) as broker:
-        async with open_link(Target("127.0.0.1", broker.port, "x"), list) as link:
+        async with open_link(Target("127.0.0.1", broker.port, "x"), lambda: None) as link:
             assert link.tap is not None
             link.tap.send(b"\xc0\x00" * 4 * 1024 * 1024)
             assert not link.tap.flush()
