@@ -84,10 +84,6 @@ async def running(
         finally:
             task.cancel()
             with suppress(asyncio.CancelledError):
-                # aiomqtt may swallow a cancellation that meets its disconnect; the hub waits 3 s, too, and goes on
-                while not task.done():
-                    await asyncio.wait([task], timeout=5)
-                    task.cancel()
                 await task
 
 
