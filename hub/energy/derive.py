@@ -37,7 +37,7 @@ LOOKBACK_READINGS = 32
 LOOKAHEAD_MS = counter.CONFIRM_MS + counter.STALL_MS
 LOOKAHEAD_READINGS = 8
 REVISION_MS = counter.CONFIRM_MS + counter.STALL_MS
-"""A new reading in order changes nothing that is older than this before the last good reading."""
+"""A new reading in order of a register that moves changes nothing older than this before the last good one."""
 
 MAX_DELTA = 1 << 41
 """Largest single amount of a delta series in steps (2.2 GWh); a larger one is left out as suspect."""
@@ -48,8 +48,8 @@ class Tail:
     """Where the stream stands at its last reading, for going on from there.
 
     ``ready``: the state is ordinary (the last reading is good, nothing is pending), so live readings can be
-    folded onto ``sums``, the one open slot. ``stable_ms``: rows of slots before it cannot be changed by
-    readings that arrive in order.
+    folded onto ``sums``, the one open slot. ``stable_ms``: rows of slots before it are not changed by readings
+    that arrive in order, but for a counter that stood still or at zero: :func:`hub.energy.reach.reach` tells.
     """
 
     ready: bool
@@ -96,6 +96,17 @@ class _Track:
     anchored: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Registers:
+    """Usable readings of a counter: positions, times, steps, which a person accepted, which pairs are normal."""
+
+    at: Int64
+    ts_ms: Int64
+    steps: Int64
+    accepted: NDArray[np.bool_] | None
+    normal: NDArray[np.bool_]
+
+
 def derive(
     rule: Rule,
     readings: Readings,
@@ -137,9 +148,30 @@ def usable(rule: Rule, readings: Readings) -> NDArray[np.bool_]:
     """Readings whose value can be a measurement of this series at all."""
     size = np.abs(readings.value)
     if rule.is_gauge:
-        return np.asarray(size <= min(rule.value_limit, MAX_ABS_VALUE))
-    largest = MAX_DELTA if rule.behaviour is Behaviour.DELTA else MAX_REGISTER
-    return np.asarray(size < largest / rule.scale)
+        good = size <= min(rule.value_limit, MAX_ABS_VALUE)
+    else:
+        good = size < (MAX_DELTA if rule.behaviour is Behaviour.DELTA else MAX_REGISTER) / rule.scale
+    if not (readings.flags & _JUDGED).any():
+        return np.asarray(good)
+    said_good = (readings.flags & ReadingFlag.ACCEPTED) != 0
+    good |= said_good & (size <= MAX_ABS_VALUE) & rule.is_gauge
+    return np.asarray(good & ((readings.flags & ReadingFlag.REJECTED) == 0))
+
+
+def accepted(readings: Readings) -> NDArray[np.bool_] | None:
+    """Readings that a person said are good; None where there is none."""
+    said = (readings.flags & ReadingFlag.ACCEPTED) != 0
+    return said if said.any() else None
+
+
+def registers(rule: Rule, readings: Readings) -> Registers:
+    """What the counter state machine sees of the readings."""
+    at = np.flatnonzero(usable(rule, readings))
+    ts_ms = readings.ts_ms[at]
+    steps = np.rint(readings.value[at] * rule.scale).astype(np.int64)
+    said = accepted(readings)
+    said_at = None if said is None else said[at]
+    return Registers(at, ts_ms, steps, said_at, counter.normal_pairs(rule, ts_ms, steps, said_at))
 
 
 def _classes(readings: Readings) -> NDArray[np.uint8]:
@@ -178,17 +210,17 @@ def _gauge_track(rule: Rule, readings: Readings, start_ms: int, *, from_first: b
 
 
 def _counter_track(rule: Rule, readings: Readings, start_ms: int, *, from_first: bool) -> _Track:
-    good = usable(rule, readings)
-    at = np.flatnonzero(good)
-    ts = readings.ts_ms[at]
-    register = np.rint(readings.value[at] * rule.scale).astype(np.int64)
+    found = registers(rule, readings)
     begin, anchored = 0, from_first
-    if not from_first and len(at):
-        known = counter.anchor(ts, counter.normal_pairs(rule, ts, register), start_ms)
-        anchored = known is not None and int(at[known]) > USUAL_OF
+    if not from_first and len(found.at):
+        known = counter.anchor(found.ts_ms, found.steps, found.normal, start_ms)
+        anchored = known is not None and int(found.at[known]) > USUAL_OF
         begin = known if known is not None else 0
-    decided = counter.decide(rule, ts[begin:], register[begin:])
-    at_run = at[begin:]
+    said = None if found.accepted is None else found.accepted[begin:]
+    decided = counter.decide(rule, found.ts_ms[begin:], found.steps[begin:], said)
+    at_run = found.at[begin:]
+    good = np.zeros(len(readings), np.bool_)
+    good[found.at] = True
     good[at_run] = ~decided.suspect
     length = np.diff(readings.ts_ms)
     gap = gaps(rule, readings.ts_ms, np.arange(len(length)), length)
@@ -219,7 +251,8 @@ def _delta_track(rule: Rule, readings: Readings, start_ms: int, *, from_first: b
     length = np.diff(readings.ts_ms)
     amount = np.rint(np.where(good, readings.value, 0.0) * rule.scale).astype(np.int64)
     if rule.steps_per_ms != float("inf"):
-        good[1:] &= np.abs(amount[1:]) <= rule.steps_per_ms * length + rule.tolerance_steps
+        plausible = np.abs(amount[1:]) <= rule.steps_per_ms * length + rule.tolerance_steps
+        good[1:] &= plausible | ((readings.flags[1:] & ReadingFlag.ACCEPTED) != 0)
     gap = gaps(rule, readings.ts_ms, np.arange(len(length)), length)
     time_class = _classes(readings)
     time_class[~good[1:]] = TimeClass.SUSPECT
@@ -347,8 +380,18 @@ def _settled(rule: Rule, readings: Readings, track: _Track, end_ms: int) -> bool
     if track.last_good < 0 or (track.pending_ms is not None and track.pending_ms < end_ms):
         return False
     if rule.behaviour is Behaviour.COUNTER:
-        return int(readings.ts_ms[-1]) >= end_ms + LOOKAHEAD_MS
+        return int(readings.ts_ms[-1]) >= end_ms + LOOKAHEAD_MS and _moved(readings, track, end_ms)
     return int(readings.ts_ms[track.last_good]) >= end_ms
+
+
+def _moved(readings: Readings, track: _Track, end_ms: int) -> bool:
+    """Whether the register left the value of the range's end for good, so that no later rise is spread into it."""
+    ts_ms = readings.ts_ms[track.good]
+    at = max(int(np.searchsorted(ts_ms, end_ms)) - 1, 0)
+    other = np.flatnonzero(track.points[at:] != track.points[at])
+    if len(other) and counter.calm_after(ts_ms, at + int(other[0])) < len(ts_ms):
+        return True
+    return int(ts_ms[-1]) > end_ms + counter.STILL_MS + counter.CONFIRM_MS
 
 
 def _tail(readings: Readings, track: _Track, sums: SlotSums, end_ms: int) -> Tail:
@@ -368,5 +411,6 @@ def _tail(readings: Readings, track: _Track, sums: SlotSums, end_ms: int) -> Tai
     )
 
 
+_JUDGED = ReadingFlag.ACCEPTED | ReadingFlag.REJECTED
 _NONE: Int64 = np.empty(0, np.int64)
 _ZERO: Int64 = np.zeros(1, np.int64)
