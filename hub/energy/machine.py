@@ -18,6 +18,10 @@ _CLIMB_FACTOR = 4.0
 _CATCH_UP_MS = 60_000
 """A rise that physics allows in this time may be early (readings that came in one burst); a larger one is a spike."""
 
+_SURELY_MS = 90_000
+_SMALL_DIVISOR = 20
+"""After a reset an unrated register shows up to 6 kWh, or up to 5 % of what it had (62 kWh at most)."""
+
 _NEAR_ZERO_DIVISOR = 100  # what a register without any limit may show after a reset
 _COARSE_DIGITS = tuple(10**power for power in range(4, 13))
 
@@ -153,8 +157,13 @@ class Machine:
         passed = int(self.ts_ms[at] - self.ts_ms[self.good])
         if self.steps_per_ms == float("inf"):
             return 0 <= value <= before // _NEAR_ZERO_DIVISOR
-        watched = min(passed, STILL_MS if self.is_rated else STALL_MS)
-        return 0 <= value <= min(self.steps_per_ms * watched + self.tolerance_steps, before // 2)
+        counted = self.steps_per_ms * min(passed, STILL_MS) + self.tolerance_steps
+        if (
+            not self.is_rated
+        ):  # the default limit is far above what a house draws: be stricter over long times
+            small, large = self.steps_per_ms * _SURELY_MS, self.steps_per_ms * STALL_MS
+            counted = min(counted, max(small, min(large, before // _SMALL_DIVISOR)))
+        return 0 <= value <= min(counted, before // 2)
 
     # --- falls
 
