@@ -9,7 +9,7 @@ not ``anchored`` and older readings exist, it asks again with several times the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,7 @@ from hub.energy.intervals import (
     slot_of,
 )
 from hub.energy.slots import MAX_REGISTER, SLOT_MS, Int64, Ints, Readings, Rule, SlotColumns, SlotSums, finish
+from hub.energy.spread import Spread, steps_joined
 from hub.model.quality import Flag, ReadingFlag
 from hub.model.reading import MAX_ABS_VALUE
 from hub.model.series import Behaviour
@@ -115,6 +116,7 @@ def derive(
     *,
     from_first: bool = False,
     to_last: bool = False,
+    spread: Spread | None = None,
 ) -> Derived:
     """Slots that begin in ``[start_ms, end_ms)``; both are taken down or up to slot borders.
 
@@ -123,6 +125,8 @@ def derive(
         readings: sorted, unique; with context before and after the range.
         from_first: the readings begin with the very first of the series, so no lookback is missing.
         to_last: the readings end with the last one stored, so nothing more can be asked for.
+        spread: how a counter's amounts are spread inside their intervals; flat without it. A power series must
+            cover all the readings that are given.
 
     The rows are the best these readings allow; ``anchored`` and ``settled`` say whether they are final.
     """
@@ -134,7 +138,9 @@ def derive(
         track = _counter_track(rule, readings, start_ms, from_first=from_first)
     else:
         track = _delta_track(rule, readings, start_ms, from_first=from_first)
-    sums = _sums(rule, readings, track, start_ms, end_ms)
+    if spread is not None and spread.power is not None:
+        track = _joined(track)
+    sums = _sums(rule, readings, track, start_ms, end_ms, spread)
     slots = finish(sums, rule.scale, gauge=rule.is_gauge, power=rule.is_gauge and rule.has_energy)
     return Derived(
         slots,
@@ -270,13 +276,31 @@ def _delta_track(rule: Rule, readings: Readings, start_ms: int, *, from_first: b
     )  # fmt: skip
 
 
-def _sums(rule: Rule, readings: Readings, track: _Track, start_ms: int, end_ms: int) -> SlotSums:
+def _joined(track: _Track) -> _Track:
+    """A register's waiting for its next digit as one interval with the step."""
+    t0_ms, t1_ms, amount = steps_joined(track.t0_ms, track.t1_ms, track.first)
+    return replace(track, t0_ms=t0_ms, t1_ms=t1_ms, first=amount, second=amount)
+
+
+def _spread(spread: Spread, track: _Track, inside: NDArray[np.bool_], pieces: Pieces) -> Int64:
+    """Amounts of the intervals' pieces by the rules of the counter."""
+    t0_ms, t1_ms = track.t0_ms[inside], track.t1_ms[inside]
+    until = np.concatenate([_ZERO, np.cumsum(track.gap)])
+    first, end = np.searchsorted(track.time_t0_ms, t0_ms), np.searchsorted(track.time_t0_ms, t1_ms)
+    return spread.amounts(track.first[inside], t0_ms, t1_ms, until[end] > until[first], pieces)
+
+
+def _sums(
+    rule: Rule, readings: Readings, track: _Track, start_ms: int, end_ms: int, spread: Spread | None = None
+) -> SlotSums:
     """Everything of the track that falls into the range, summed by slot."""
     inside = (track.t1_ms > start_ms) & (track.t0_ms < end_ms)
     energy = cut(track.t0_ms[inside], track.t1_ms[inside])
     length = (track.t1_ms - track.t0_ms)[inside]
     if rule.is_gauge:
         acc = gauge_pieces(track.first[inside], track.second[inside], energy, length, hold=rule.hold)
+    elif spread is not None and rule.behaviour is Behaviour.COUNTER:
+        acc = _spread(spread, track, inside, energy)
     else:
         acc = amount_pieces(track.first[inside], energy, length)
     timed = (track.time_t1_ms > start_ms) & (track.time_t0_ms < end_ms)

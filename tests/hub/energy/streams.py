@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from hypothesis import HealthCheck, settings
@@ -16,6 +17,7 @@ from hub.energy.derive import (
     derive,
 )
 from hub.energy.slots import SLOT_MS, Readings, Rule
+from hub.energy.spread import Spread
 from hub.model.series import Behaviour
 from hub.model.units import Quantity
 
@@ -46,7 +48,9 @@ def whole(rule: Rule, readings: Readings) -> Derived:
     return derive(rule, readings, first, last, from_first=True, to_last=True)
 
 
-def derive_part(rule: Rule, stored: Readings, start_ms: int, end_ms: int) -> Derived:
+def derive_part(
+    rule: Rule, stored: Readings, start_ms: int, end_ms: int, spread: Spread | None = None
+) -> Derived:
     """As a caller does it over a store: ask with the published context, and for more until it is enough."""
     back, ahead = 1, 1
     while True:
@@ -61,6 +65,7 @@ def derive_part(rule: Rule, stored: Readings, start_ms: int, end_ms: int) -> Der
             end_ms,
             from_first=low == 0,
             to_last=high == len(stored),
+            spread=spread,
         )
         if found.anchored and found.settled:
             return found
@@ -106,7 +111,7 @@ RISES_WH = {
     "digits": [0.0, 0.0, 0.0, 1000.0],
     "down": [-2.0, -40.0],
 }
-SHOWN = {
+SHOWN: dict[str, Callable[[float, int], float]] = {
     "zero": lambda level, _: 0.0,
     "sleep": lambda level, _: 0.0,
     "dip": lambda level, _: level - 500.0,
