@@ -123,10 +123,8 @@ class IntegrationActor(AsyncActor):
     async def _end(self) -> None:
         task = self._task
         if task is not None:
-            for limit_s in (
-                FINISH_S,
-                LET_GO_S,
-            ):  # libraries lose a cancellation: asyncio.wait_for of 3.11 does
+            # twice, as libraries lose a cancellation: asyncio.wait_for of Python 3.11 does
+            for limit_s in (FINISH_S, LET_GO_S):
                 task.cancel()
                 await asyncio.wait([task], timeout=limit_s)
             if not task.done():
