@@ -37,7 +37,6 @@ def hub_integration() -> Integration:
             Endpoint("GET", "/ping", ping, None, summary="Alive, and which version (InfluxDB)"),
             Endpoint("HEAD", "/ping", ping, None, summary="Alive, and which version (InfluxDB)"),
             Endpoint("GET", "/api/v2/ping", ping, None, summary="Alive, and which version (InfluxDB 2.x)"),
-            Endpoint("HEAD", "/api/v2/ping", ping, None, summary="Alive, and which version (InfluxDB 2.x)"),
             Endpoint("GET", "/health", health, None, summary="Alive (InfluxDB 2.x)"),
             Endpoint("GET", "/ready", ready, None, summary="Ready (InfluxDB 2.x)"),
         ],

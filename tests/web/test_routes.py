@@ -28,7 +28,6 @@ PUBLIC = {
     ("GET", "/api/websocket"),
     ("GET", "/ping"),
     ("GET", "/api/v2/ping"),
-    ("HEAD", "/api/v2/ping"),
     ("GET", "/ready"),
     ("HEAD", "/ping"),
     ("POST", "/ping"),

@@ -50,7 +50,7 @@ async def test_ping_names_a_version(influx: Integration, intake: MemoryIntake, m
     answer = await call(influx, intake, method, "/ping")
     assert (answer.status, answer.body, answer.headers["X-Influxdb-Version"]) == (204, b"", "1.8.10")
     assert (await call(influx, intake, method, "/ping", verbose="true")).status == 200
-    assert (await call(influx, intake, method, "/api/v2/ping")).status == 204
+    assert (await call(influx, intake, "GET", "/api/v2/ping")).status == 204
 
 
 async def test_health_passes(influx: Integration, intake: MemoryIntake) -> None:
