@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 from hub.energy.slots import SLOT_MS, Float64, Int64, SlotColumns
 from hub.model.quality import Quality, shares
 
+_FEW_SLOTS = 8
+"""Up to here a sum by columns is faster than one by buckets."""
+
 
 @dataclass(frozen=True, slots=True)
 class PeriodColumns:
@@ -85,6 +88,48 @@ def aggregate(slots: SlotColumns, bucket_starts_ms: Int64, bucket_ends_ms: Int64
     )
 
 
+class GridSums:
+    """Sums of a dense grid of slots from ``first_ms`` on into buckets, for many series with the same grid.
+
+    Buckets follow each other without holes; parts outside the grid count as nothing.
+    """
+
+    def __init__(self, slots: int, first_ms: int, bucket_starts_ms: Int64, bucket_ends_ms: Int64) -> None:
+        low = np.clip((bucket_starts_ms - first_ms) // SLOT_MS, 0, slots)
+        high = np.clip((bucket_ends_ms - first_ms) // SLOT_MS, 0, slots)
+        self._filled = np.flatnonzero(high > low)
+        self._low = low[self._filled]
+        self._end = int(high[self._filled[-1]]) if len(self._filled) else 0
+        self._buckets = len(low)
+        self._width = self._even_width(low, high)
+
+    def _even_width(self, low: Int64, high: Int64) -> int:
+        """Slots of every bucket but the first and the last, where these are few and the same; else 0."""
+        if len(low) < 4 or len(self._filled) < len(low):
+            return 0
+        widths = high[1:-1] - low[1:-1]
+        return int(widths[0]) if widths[0] <= _FEW_SLOTS and (widths == widths[0]).all() else 0
+
+    def of(self, deltas: NDArray[np.integer[Any]]) -> Int64:
+        """Grids (one row each) → int64 of shape (series, buckets)."""
+        result = np.zeros((deltas.shape[0], self._buckets), np.int64)
+        if self._width:
+            self._add_evenly(deltas, result)
+        elif len(self._filled):
+            inside = deltas[:, : self._end]
+            result[:, self._filled] = np.add.reduceat(inside, self._low, axis=1, dtype=np.int64)
+        return result
+
+    def _add_evenly(self, deltas: NDArray[np.integer[Any]], result: Int64) -> None:
+        """A few additions of whole columns: a tenth of what the sum of every bucket on its own costs."""
+        first, second, last = int(self._low[0]), int(self._low[1]), int(self._low[-1])
+        inner = result[:, 1:-1]
+        for at in range(second, second + self._width):
+            inner += deltas[:, at : last : self._width]
+        result[:, 0] = deltas[:, first:second].sum(axis=1, dtype=np.int64)
+        result[:, -1] = deltas[:, last : self._end].sum(axis=1, dtype=np.int64)
+
+
 def aggregate_many(
     deltas: NDArray[np.integer[Any]], first_ms: int, bucket_starts_ms: Int64, bucket_ends_ms: Int64
 ) -> Int64:
@@ -93,15 +138,7 @@ def aggregate_many(
     Buckets follow each other without holes; parts outside the grid count as nothing. Returns int64 of shape
     (series, buckets).
     """
-    slots = deltas.shape[1]
-    low = np.clip((bucket_starts_ms - first_ms) // SLOT_MS, 0, slots)
-    high = np.clip((bucket_ends_ms - first_ms) // SLOT_MS, 0, slots)
-    result = np.zeros((deltas.shape[0], len(low)), np.int64)
-    filled = np.flatnonzero(high > low)
-    if len(filled):
-        end = int(high[filled[-1]])
-        result[:, filled] = np.add.reduceat(deltas[:, :end], low[filled], axis=1, dtype=np.int64)
-    return result
+    return GridSums(deltas.shape[1], first_ms, bucket_starts_ms, bucket_ends_ms).of(deltas)
 
 
 def _known_ms(slots: SlotColumns) -> Int64:
