@@ -12,12 +12,13 @@ import psutil
 import pytest
 
 from tests.chaos import store
-from tests.chaos.deadline import until
+from tests.chaos.deadline import on_this_machine, until
 from tests.chaos.hub_process import HubProcess, running_hub
 from tests.chaos.kill9 import Bench, bench
 from tests.chaos.ledger import Ledger
 from tests.chaos.loads import Meter, MqttLoad, under_load
-from tests.peers.mosquitto import free_port, require_mosquitto
+from tests.peers.mosquitto import require_mosquitto
+from tests.peers.ports import free_port
 
 RECONNECT_LIMIT_S = 10.0
 LINES_PER_OUTAGE = 20
@@ -56,7 +57,7 @@ async def test_a_broker_that_restarts_again_and_again_costs_nothing_and_few_log_
                 made.broker.start()
                 began_s = time.monotonic()
                 await _connected_again(made.hub, mark)
-                assert time.monotonic() - began_s < RECONNECT_LIMIT_S
+                assert time.monotonic() - began_s < on_this_machine(RECONNECT_LIMIT_S)
                 lines = [line for line in made.hub.log_since(mark) if "mqtt" in line or "broker" in line]
                 assert len(lines) <= LINES_PER_OUTAGE
         await everything_is_stored(made)

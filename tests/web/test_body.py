@@ -30,7 +30,7 @@ async def test_a_slow_body_is_408(house: House) -> None:
         "Content-Length: 100\r\n\r\n{"
     )
     writer.write(head.encode())
-    raw = await asyncio.wait_for(reader.readline(), 10)
+    raw = await asyncio.wait_for(reader.readline(), 30)
     writer.close()
 
     assert b" 408 " in raw

@@ -106,10 +106,10 @@ async def test_every_form_of_an_empty_history_is_whole(count: int, series: int) 
 
 async def test_a_year_of_hours_of_two_hundred_series_is_written_quickly() -> None:
     big = _history(8_760, 200)
-    begun_s = time.perf_counter()
+    begun_s = time.process_time()  # of this process alone: others may have the machine meanwhile
     size = 0
     async for chunk in arrow_chunks(big):
         size += len(chunk)
 
     assert size > 40_000_000
-    assert time.perf_counter() - begun_s < 1.5
+    assert time.process_time() - begun_s < 1.5

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
-_TIMEOUT_S = 30.0
+from tests.chaos.deadline import on_this_machine
+
+_TIMEOUT_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +140,7 @@ def eventually(check: Callable[[], Any], limit_s: float = 5.0) -> Any:
     Raises:
         AssertionError: it stayed false for ``limit_s`` seconds.
     """
-    end_s = time.monotonic() + limit_s
+    end_s = time.monotonic() + on_this_machine(limit_s)
     while not (found := check()):
         assert time.monotonic() < end_s, f"still {found!r} after {limit_s} s"
         time.sleep(0.05)

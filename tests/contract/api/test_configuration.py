@@ -17,7 +17,7 @@ from hub.cli.main import main
 from tests.chaos.hub_process import ROOT, HubProcess
 from tests.contract.api.client import Answer, Api, eventually, now_ms
 from tests.contract.api.conftest import QUIET, begin, end
-from tests.peers.mosquitto import free_port
+from tests.peers.ports import free_port
 
 
 def wattline(*words: str | Path, stdin: str = "") -> tuple[int, str, str]:

@@ -456,7 +456,7 @@ async def test_an_actor_that_ignores_its_cancellation_is_given_up(supervisor: Su
     assert not ref.is_alive()
     freed.set()
     assert ref.task is not None
-    await asyncio.wait({ref.task}, timeout=5)
+    await asyncio.wait({ref.task}, timeout=30)
 
 
 async def test_a_restarting_or_quarantined_actor_can_be_stopped(
