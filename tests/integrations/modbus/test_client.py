@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 import socket
 import subprocess
@@ -11,11 +12,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from pymodbus.client import AsyncModbusTcpClient
 
 from hub.plugins.api import CannotConnect, QueueFull
 from hub.plugins.testing import MemoryIntake
 from integrations.modbus.client import connect
 from integrations.modbus.frames import crc16
+from integrations.modbus.link import Link, LinkAddress, Patience
 from tests.integrations.modbus.devices import (
     Answerer,
     TickingIntake,
@@ -439,6 +442,35 @@ async def test_removed_and_added_series_get_new_handles() -> None:
         run.cancel()
         await asyncio.gather(run, return_exceptions=True)
     assert set(intake.devices) == {"m"}
+
+
+async def test_a_source_that_is_told_to_stop_while_it_connects_ends_and_hangs_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """pymodbus waits in a manner that loses a cancellation where the connection comes in the same moment."""
+    genuine = AsyncModbusTcpClient.connect
+    connecting, hung_up = asyncio.Event(), asyncio.Event()
+
+    async def deaf(client: AsyncModbusTcpClient) -> bool:
+        connecting.set()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        return await genuine(client)
+
+    async def serve_client(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        hung_up.set()
+        writer.close()
+
+    monkeypatch.setattr(AsyncModbusTcpClient, "connect", deaf)
+    async with await asyncio.start_server(serve_client, "127.0.0.1", 0) as server:
+        link = Link(LinkAddress("127.0.0.1", server.sockets[0].getsockname()[1]))
+        opening = asyncio.create_task(link.open(Patience(30.0)))
+        await connecting.wait()
+        opening.cancel()
+        await asyncio.wait([opening], timeout=30)
+        assert opening.cancelled()
+        await asyncio.wait_for(hung_up.wait(), 30)
 
 
 def test_describing_the_integration_loads_no_modbus_library() -> None:
