@@ -44,7 +44,7 @@ async def some_more(made: Bench, rows: int) -> None:
     await until(check, 30, "publishers are served")
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 async def test_a_broker_that_restarts_again_and_again_costs_nothing_and_few_log_lines(tmp_path: Path) -> None:
     require_mosquitto()
     async with bench(tmp_path, 200.0, publishers=4) as made:
@@ -64,7 +64,7 @@ async def test_a_broker_that_restarts_again_and_again_costs_nothing_and_few_log_
         assert "Traceback" not in made.hub.log
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 async def test_a_broker_that_is_killed_costs_at_most_what_it_had_not_saved(tmp_path: Path) -> None:
     """The broker's own window: messages that it had acknowledged and not written (``autosave_interval``)."""
     require_mosquitto()
@@ -118,7 +118,7 @@ async def hub_with_its_own_broker(folder: Path) -> AsyncIterator[tuple[HubProces
         yield hub, port
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 async def test_the_hubs_own_broker_dies_with_it_and_comes_back_with_it(tmp_path: Path) -> None:
     """The kernel ends the broker with SIGTERM when its hub is killed, so it saves what the hub had not stored."""
     require_mosquitto()

@@ -66,7 +66,7 @@ async def others_go_on(hub: HubProcess) -> None:
     assert (await hub.ask("GET", "/healthz", login=False)).status == 200
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 async def test_all_evil_plugins_together_leave_the_others_alone_and_are_named(tmp_path: Path) -> None:
     running = [
         "run_raises",
@@ -128,7 +128,7 @@ async def plugin(hub: HubProcess, domain: str) -> dict[str, Any]:
     return next(item for item in items if item["domain"] == domain)
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 async def test_a_plugin_that_holds_the_loop_is_named_and_rests(tmp_path: Path) -> None:
     hub = prepared(tmp_path, ["honest", "blocks_loop"])
     try:
@@ -147,7 +147,7 @@ async def test_a_plugin_that_holds_the_loop_is_named_and_rests(tmp_path: Path) -
         await hub.close()
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 async def test_a_plugin_that_floods_is_slowed_down_and_the_others_are_served(tmp_path: Path) -> None:
     hub = prepared(tmp_path, ["honest", "floods"])
     try:
@@ -161,7 +161,7 @@ async def test_a_plugin_that_floods_is_slowed_down_and_the_others_are_served(tmp
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize(
     "domain",
     [

@@ -27,7 +27,7 @@ async def judged(hub: HubProcess, ledger: Ledger) -> Verdict:
     return ledger.judge(stored)
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 async def test_a_crash_of_the_server_makes_senders_wait_and_loses_nothing(
     tmp_path: Path, postgres_server: PostgresServer, postgres_url: str
 ) -> None:
@@ -69,7 +69,7 @@ async def test_a_crash_of_the_server_makes_senders_wait_and_loses_nothing(
         assert took_s < on_this_machine(6.0)
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 async def test_a_stop_while_the_server_is_away_is_still_orderly(
     tmp_path: Path, postgres_server: PostgresServer, postgres_url: str
 ) -> None:

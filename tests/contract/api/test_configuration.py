@@ -24,7 +24,7 @@ def wattline(*words: str | Path, stdin: str = "") -> tuple[int, str, str]:
     """Run a command as people do: exit code, stdout, stderr."""
     done = subprocess.run(
         [sys.executable, "-m", "hub", *map(str, words)],
-        cwd=ROOT, input=stdin, capture_output=True, text=True, timeout=60, check=False,
+        cwd=ROOT, input=stdin, capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     return done.returncode, done.stdout, done.stderr
 

@@ -135,7 +135,7 @@ asyncio.run(main())
 """
     done = subprocess.run(
         [sys.executable, "-c", program, str(tmp_path)],
-        capture_output=True, text=True, timeout=60, cwd=Path(__file__).parents[3],
+        capture_output=True, text=True, timeout=120, cwd=Path(__file__).parents[3],
     )  # fmt: skip
 
     assert done.returncode == 0, done.stderr
@@ -213,7 +213,7 @@ asyncio.run(main())
 """
     done = subprocess.run(
         [sys.executable, "-c", program, str(tmp_path)],
-        capture_output=True, text=True, timeout=60, cwd=Path(__file__).parents[3],
+        capture_output=True, text=True, timeout=120, cwd=Path(__file__).parents[3],
     )  # fmt: skip
     assert done.stdout == "2\n", done.stderr
 

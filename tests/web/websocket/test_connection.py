@@ -357,7 +357,11 @@ _FRAMES = st.one_of(
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=150,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(frames=st.lists(_FRAMES, min_size=1, max_size=8))
 async def test_noise_is_answered_or_closed_and_never_hurts_others(live: Live, frames: list[str]) -> None:
     talk = await live.talk()
