@@ -268,6 +268,15 @@ COMPONENTS: dict[str, JsonSchema] = {
         ),
         partial=array({"type": "string", "format": "date-time"}),
     ),
+    "Suspects": _object(
+        items=array(
+            _object(
+                series=_TEXT, start_ms=_MS, end_ms=_MS, before=_maybe(_NUMBER), after=_NUMBER,
+                amount=_maybe(_NUMBER), unit=_TEXT, why=_TEXT,
+            )
+        )
+    ),
+    "Counting": _object(series=_TEXT, gap=_TEXT, shape=_TEXT, power=_maybe(_TEXT)),
     "Quarantined": _object(
         id=_INT, source=_TEXT, arrival_ms=_MS, series=_maybe(_TEXT), ts_ms=_maybe(_MS), value=_maybe(_TEXT),
         code=_TEXT, detail=_TEXT, field=_TEXT, payload=_maybe(_TEXT),

@@ -20,7 +20,7 @@ from hub.errors import AskUser
 from web import openapi
 from web.body import DEADLINE_S, LARGE_BODIES, READ_DEADLINE_S, LargeBodies
 from web.connections import CONNECTIONS, guarded
-from web.handlers import auth, devices, history, me, outside, readings, storage, system, users
+from web.handlers import auth, counting, devices, history, me, outside, readings, storage, system, users
 from web.hub import BOOK, HUB
 from web.middleware.border import HttpMetrics, add_headers, border
 from web.middleware.gate import gate
@@ -35,7 +35,9 @@ IDLE_S = 30.0
 MAX_LINE_BYTES = 64 << 10
 """Of the request line: 500 series of a history, or a backlog of readings in the address, have to fit."""
 SHUTDOWN_S = 2.0
-_RESOURCES: tuple[ModuleType, ...] = (auth, me, users, devices, readings, history, system, storage, outside)
+_RESOURCES: tuple[ModuleType, ...] = (
+    auth, me, users, devices, readings, history, counting, system, storage, outside,
+)  # fmt: skip
 
 
 def declared_routes(hub: Hub) -> list[Route]:

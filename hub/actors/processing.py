@@ -21,7 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hub.actors.board import LatestBoard
+from hub.actors.counting import CountingBook, CountingView, GetCounting, SetCounting
 from hub.actors.derivation import DerivationStore, Span
+from hub.actors.doubts import GetSuspects, find_suspects
 from hub.actors.history import History, HistoryReader, ReadingsPage
 from hub.actors.live import LiveView, live_view
 from hub.actors.marks import MarkBook
@@ -140,7 +142,9 @@ class ProcessingActor(AsyncActor):
         self._registry = registry
         self._board = board
         self._marks = marks
+        self._database = database
         self._store = DerivationStore(database, marks, zone, seal_after_ms)
+        self._counting = CountingBook(database, registry, zone)
         self._reader = HistoryReader(database, registry, self._store, zone)
         self._open = LiveSlots()
         self._started: set[int] = set()
@@ -148,6 +152,7 @@ class ProcessingActor(AsyncActor):
         self._buffers: dict[int, _Buffered] = {}
         self._settling: dict[int, tuple[NDArray[np.int64], int]] = {}
         self._undecided: dict[int, int] = {}
+        self._rechosen: set[int] = set()
         self._seen_seq = 0
         self._work: asyncio.Task[None] | None = None
         self._work_again = False
@@ -158,6 +163,10 @@ class ProcessingActor(AsyncActor):
 
     async def setup(self) -> None:
         """Take up every range that was marked when the hub stopped."""
+        new = [number for number in await self._counting.load() if self._registry.by_no(number)]
+        for number, span in (await self._store.stored_spans(new)).items():
+            self._soil(number, span.start_ms, span.end_ms)
+        self._rechosen.update(new)
         await self._store.follow_zone([one.no for one in self._registry.all_series()])
         for number, start_ms, end_ms in await self._store.load_marks():
             if self._registry.by_no(number) is not None:
@@ -187,6 +196,12 @@ class ProcessingActor(AsyncActor):
                 return self._later(self._reader.history(series, start_ms, end_ms, resolution, columns))
             case GetReadings(series, start_ms, end_ms, limit, cursor):
                 return self._later(self._reader.readings(series, start_ms, end_ms, limit, cursor))
+            case GetSuspects():
+                return self._later(find_suspects(self._database, self._registry, message))
+            case GetCounting(series):
+                return self._later(self._counting.view(series))
+            case SetCounting():
+                return self._later(self._choose(message))
             case GetLive():
                 return live_view(self._registry, self._board, self._clock.now_ms())
             case RangesDirtied(series, start_ms, end_ms):
@@ -210,6 +225,8 @@ class ProcessingActor(AsyncActor):
     def _fold(self, event: ReadingsStored) -> None:
         self._seen_seq = event.seq
         series, ts_ms, values, flags = event.series, event.ts_ms, event.values, event.flags
+        for number, first_ms, last_ms in self._counting.news(series, ts_ms):
+            self._soil(number, first_ms, last_ms + 1)
         if self._buffers or self._settling:
             keep = self._set_aside(event)
             series, ts_ms, values, flags = series[keep], ts_ms[keep], values[keep], flags[keep]
@@ -247,12 +264,28 @@ class ProcessingActor(AsyncActor):
         span = Span(start_ms - start_ms % SLOT_MS, end_ms + -end_ms % SLOT_MS)
         before = self._dirty.get(number)
         self._dirty[number] = span if before is None else before.joined(span)
+        for counter in self._counting.shaped_by(number):
+            self._soil(counter, start_ms, end_ms)
 
     def _drop_unknown(self) -> None:
         for number in [no for no in self._started | self._dirty.keys() if self._registry.by_no(no) is None]:
             self._open.forget(number)
             self._started.discard(number)
             self._dirty.pop(number, None)
+
+    async def _choose(self, wanted: SetCounting) -> CountingView:
+        """Keep how a counter is spread, and derive it again soon."""
+        series, view = await self._counting.choose(wanted, self._clock.now_ms())
+        for number, span in (await self._store.stored_spans([series.no])).items():
+            self._soil(number, span.start_ms, span.end_ms)
+        self._rechosen.add(series.no)
+        return view
+
+    async def _settle_choices(self) -> None:
+        """Note in the store which chosen counters are wholly derived, so that no start does it again."""
+        for number in [no for no in self._rechosen if no not in self._dirty]:
+            await self._counting.settle(number)
+            self._rechosen.discard(number)
 
     # --- working
 
@@ -274,6 +307,7 @@ class ProcessingActor(AsyncActor):
                 await self._flush()
                 while self._dirty and self._clock.monotonic_s() < self._until_s:
                     await self._derive_some()
+                await self._settle_choices()
                 await self._store.derive_days(self._registry)
                 self._recovered()
             except (RetryLater, StorageCorrupt) as error:
@@ -288,7 +322,7 @@ class ProcessingActor(AsyncActor):
         done = [
             (number, start_ms)
             for number, start_ms in self._marks.past(self._seen_seq)[:CLEARED_PER_TURN]
-            if number not in self._dirty and number not in self._buffers
+            if not any(one in self._dirty or one in self._buffers for one in self._moved_by(number))
         ]
         cleared = [mark for mark in done if self._marks.clear(*mark, self._seen_seq)]
         if not len(changed.series) and not cleared:
@@ -299,6 +333,10 @@ class ProcessingActor(AsyncActor):
             self._distrust(series, changed.slots.start_ms)
             raise
         self._tell(series, changed.slots.start_ms, revision)
+
+    def _moved_by(self, number: int) -> list[int]:
+        """Series whose figures depend on readings of this one."""
+        return [number, *self._counting.shaped_by(number)]
 
     def _distrust(self, series: NDArray[np.int32], start_ms: NDArray[np.int64]) -> None:
         """These slots could not be written: derive them again, whenever their readings were taken."""
@@ -323,6 +361,7 @@ class ProcessingActor(AsyncActor):
             self._open.forget(number)
             self._started.discard(number)
             self._buffers[number] = _Buffered()
+            self._counting.begin(number)
             if part.end_ms < span.end_ms:
                 self._dirty[number] = Span(part.end_ms, span.end_ms)
             else:
@@ -350,13 +389,17 @@ class ProcessingActor(AsyncActor):
         if series is None:
             return
         self._settling[number] = (result.seen_ms, self._seen_seq + 2)
+        if result.at_tail:
+            self._counting.note_seen(number, result.derived.tail.last_ts_ms)
         if number in self._dirty:  # the rest of a long range comes next, the tail with it
             pass
         elif not result.at_tail:
             self._start_at_tail(number)
-        elif self._open.start(number, Rule.of(series), result.derived):
+        elif not self._counting.is_shaped(number) and self._open.start(
+            number, Rule.of(series), result.derived
+        ):
             self._started.add(number)
-        else:
+        elif result.derived.tail.last_ts_ms:  # it has readings at all
             self._undecided[number] = result.derived.tail.stable_ms
         if not buffer.ts_ms:
             return
