@@ -29,7 +29,7 @@ from hub.actors.live import LiveView, live_view
 from hub.actors.marks import MarkBook
 from hub.actors.registry import Registry
 from hub.bus import EventBus
-from hub.energy.live import LiveSlots
+from hub.energy.live import LiveSlots, Outcome
 from hub.energy.slots import SLOT_MS, Rule
 from hub.errors import RetryLater, StorageCorrupt
 from hub.model.events import DeviceChanged, RangesDirtied, ReadingsStored, SlotsDerived
@@ -233,25 +233,38 @@ class ProcessingActor(AsyncActor):
         if not len(series):
             return
         outcome = self._open.fold(series, ts_ms, values, flags)
-        for number in outcome.left:
-            mine = ts_ms[series == number]
+        if outcome.left:
+            self._soil_left(outcome, series, ts_ms)
+
+    def _soil_left(self, outcome: Outcome, series: NDArray[np.int32], ts_ms: NDArray[np.int64]) -> None:
+        """Series that are not followed live, or no more: derive from the first of these rows on, or earlier."""
+        inside = np.isin(series, list(outcome.left))
+        numbers, at = np.unique(series[inside], return_inverse=True)
+        order = np.lexsort((ts_ms[inside], at))
+        first = np.flatnonzero(np.diff(at[order], prepend=-1))
+        by_time = ts_ms[inside][order]
+        first_ms, last_ms = by_time[first], by_time[np.append(first[1:], len(order)) - 1]
+        spans = zip(numbers.tolist(), first_ms.tolist(), last_ms.tolist(), strict=True)
+        for number, begin_ms, end_ms in spans:
             self._started.discard(number)
-            first_ms = min(
-                int(mine.min()),
-                outcome.dirty_from_ms.get(number, int(mine.min())),
-                self._undecided.pop(number, int(mine.min())),
+            begin_ms = min(
+                begin_ms,
+                outcome.dirty_from_ms.get(number, begin_ms),
+                self._undecided.pop(number, begin_ms),
             )
-            self._soil(number, first_ms, int(mine.max()) + 1)
+            self._soil(number, begin_ms, end_ms + 1)
 
     def _set_aside(self, event: ReadingsStored) -> NDArray[np.bool_]:
         """Buffer the rows of series in work, drop those that a derivation has seen already."""
         keep = np.ones(len(event.series), np.bool_)
-        for number in list(self._settling):
-            seen_ms, until_seq = self._settling[number]
-            keep &= ~((event.series == number) & np.isin(event.ts_ms, seen_ms))
+        present = set(event.series.tolist())
+        for number, (seen_ms, until_seq) in list(self._settling.items()):
+            if number in present:
+                keep &= ~((event.series == number) & np.isin(event.ts_ms, seen_ms))
             if event.seq >= until_seq:
                 del self._settling[number]
-        for number, buffer in self._buffers.items():
+        for number in present.intersection(self._buffers):
+            buffer = self._buffers[number]
             mine = (event.series == number) & keep
             if mine.any():
                 buffer.ts_ms.append(event.ts_ms[mine])
