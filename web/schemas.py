@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from hub.model.names import is_printable
 from web.problems import InvalidBody
 
 JsonSchema = Mapping[str, Any]
@@ -80,6 +81,8 @@ class Text:
             )
         if not self.min_chars <= len(value) <= self.max_chars:
             return f"must have {self.min_chars} to {self.max_chars} characters"
+        if not self.secret and not is_printable(value):
+            return "must hold printable characters only"
         return None
 
 
