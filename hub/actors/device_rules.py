@@ -22,7 +22,7 @@ def told_of_device(info: DeviceInfo) -> DeviceInfo:
     """
     if not DEVICE_ID.match(info.id):
         raise Refused("WL-ING-010", f"{info.id[:80]!r} is no device id", where="device")
-    strange = {
+    strange: dict[str, Any] = {
         name: printable(text)
         for name in _TEXTS
         if (text := getattr(info, name)) is not None and not is_printable(text)
