@@ -32,7 +32,9 @@ def path_id(name: str, meaning: str) -> Param:
 LIMIT = Param("limit", "items per page: 100 if absent, at most 1000", {"type": "integer", "minimum": 1})
 CURSOR = Param("cursor", "`next` of the page before")
 PAGE = (LIMIT, CURSOR)
-START = Param("start", "ISO 8601 (without offset: the site's time) or epoch milliseconds")
+START = Param(
+    "start", "ISO 8601 (without offset: the site's time) or epoch milliseconds; a day before `end` if absent"
+)
 END = Param("end", "as `start`; exclusive; now if absent")
 
 
