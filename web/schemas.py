@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from hub.model.names import is_printable
 from web.problems import InvalidBody
 
 JsonSchema = Mapping[str, Any]
@@ -31,7 +32,9 @@ def path_id(name: str, meaning: str) -> Param:
 LIMIT = Param("limit", "items per page: 100 if absent, at most 1000", {"type": "integer", "minimum": 1})
 CURSOR = Param("cursor", "`next` of the page before")
 PAGE = (LIMIT, CURSOR)
-START = Param("start", "ISO 8601 (without offset: the site's time) or epoch milliseconds")
+START = Param(
+    "start", "ISO 8601 (without offset: the site's time) or epoch milliseconds; a day before `end` if absent"
+)
 END = Param("end", "as `start`; exclusive; now if absent")
 
 
@@ -80,6 +83,8 @@ class Text:
             )
         if not self.min_chars <= len(value) <= self.max_chars:
             return f"must have {self.min_chars} to {self.max_chars} characters"
+        if not self.secret and not is_printable(value):
+            return "must hold printable characters only"
         return None
 
 

@@ -24,6 +24,7 @@ from hub.bus import EventBus
 from hub.errors import Bug, DiskFull, QueueFull, Rejection, StorageAway, StorageCorrupt, WattlineError
 from hub.model.admission import Admitted, Frontier, TimeLimits, admit
 from hub.model.events import HealthChanged, ReadingsStored
+from hub.model.names import printable
 from hub.model.reading import ReadingBatch, ReadingColumns, Stored, columns_of
 from hub.runtime.actor import AsyncActor, Request
 from hub.runtime.clock import Clock
@@ -367,8 +368,8 @@ class RecorderActor(AsyncActor):
                 ts_ms=None,
                 value=None,
                 code=one.code,
-                text=one.text,
-                field=one.field,
+                text=printable(one.text),
+                field=printable(one.field),
                 payload=payload[:PAYLOAD_BYTES],
             )
             for one in rejections[: max(room, 0)]
