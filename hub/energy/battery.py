@@ -120,7 +120,7 @@ def _play(
             bought = max(power - surplus, 0)
             taken[slot] += bought
             stored += bought * gain // parts
-        elif discharge[slot] and not surplus:
-            covered = min(taken[slot], most, stored)
+        elif discharge[slot]:  # in one slot both may happen, one after the other
+            covered = min(taken[slot], most - surplus, stored)
             taken[slot] -= covered
             stored -= covered
