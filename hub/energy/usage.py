@@ -59,9 +59,20 @@ class Usage:
         taken = np.asarray(import_mwh, dtype=np.int64)
         given = np.zeros_like(taken) if export_mwh is None else np.asarray(export_mwh, dtype=np.int64)
         slots = len(taken)
-        known, none = np.ones(slots, np.bool_), np.zeros(slots, np.int64)  # each column is an array of its own
+        known, none = (
+            np.ones(slots, np.bool_),
+            np.zeros(slots, np.int64),
+        )  # each column is an array of its own
         return cls(
-            first_ms, taken, given, known, known.copy(), np.full(slots, SLOT_MS), none, none.copy(), none.copy()
+            first_ms,
+            taken,
+            given,
+            known,
+            known.copy(),
+            np.full(slots, SLOT_MS),
+            none,
+            none.copy(),
+            none.copy(),
         )
 
     def grid(self, first_ms: int, slots: int) -> Usage:

@@ -135,7 +135,9 @@ def test_any_text_is_a_formula_or_refused(text: str) -> None:
     except FormulaError as error:
         assert 0 <= error.at <= len(text)  # noqa: PT017 - either way is fine
         return
-    values, known = formula.evaluate({name: (np.array([10**8]), np.array([True])) for name in formula.names}, 1)
+    values, known = formula.evaluate(
+        {name: (np.array([10**8]), np.array([True])) for name in formula.names}, 1
+    )
     assert len(values) == len(known) == 1
 
 
