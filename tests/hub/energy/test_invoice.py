@@ -28,11 +28,11 @@ def ours(*lines: dict[str, Any], late: bool = True) -> Bill:
     return bill(tariff(*some, export=export), usage, {}, Calendar("Europe/Paris"), START, END)
 
 
-def line(component: str, amount: str, **more: Any) -> InvoiceLine:
-    numbers = {
-        key: Decimal(value) if key in ("quantity", "unit_price") else value for key, value in more.items()
-    }
-    return InvoiceLine(component, Decimal(amount), **numbers)
+def line(
+    component: str, amount: str, *, quantity: str | None = None, unit_price: str | None = None, kind: str = ""
+) -> InvoiceLine:
+    numbers = [Decimal(text) if text else None for text in (quantity, unit_price)]
+    return InvoiceLine(component, Decimal(amount), "", kind, *numbers)
 
 
 def test_an_equal_invoice_is_equal() -> None:
