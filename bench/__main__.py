@@ -27,6 +27,7 @@ BENCHMARKS = (
     "idle",
     "stored_bytes",
     "actors",
+    "year_bill",
 )
 
 
