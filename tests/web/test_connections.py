@@ -52,7 +52,7 @@ async def test_what_is_no_request_is_answered_with_a_problem_and_nothing_of_it_i
     caplog.set_level(logging.DEBUG)
     reader, writer = await asyncio.open_connection("127.0.0.1", house.server.port)
     writer.write(head.format(long="x" * 70_000).encode())
-    answer = await asyncio.wait_for(reader.read(), 10)
+    answer = await asyncio.wait_for(reader.read(), 30)
     writer.close()
     first, _, rest = answer.partition(b"\r\n")
     document = json.loads(rest.partition(b"\r\n\r\n")[2])
