@@ -18,6 +18,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 
 from hub import __version__
+from hub.actors.access_tokens import load_signing_key
 from hub.actors.auth import AuthActor, AuthBook
 from hub.actors.board import LatestBoard
 from hub.actors.device import DeviceActor
@@ -125,7 +126,7 @@ class Hub:
         """Open the store, start the actors, the broker and the integrations; the web comes after.
 
         Raises:
-            WattlineError: the store cannot be used; nothing was started.
+            WattlineError: the store or the signing key cannot be used; nothing was started.
         """
         await asyncio.to_thread(self.plugins.load)
         for plugin in self.plugins.plugins.values():
@@ -144,6 +145,9 @@ class Hub:
             )
         self.database = await Database.open(self.config.storage.url, self.data_dir, clock=self.clock)
         try:
+            await asyncio.to_thread(
+                load_signing_key, self.data_dir
+            )  # a bad one is a person's to mend, at once
             await self._load_registry()
             self.watchdog.start()
             await self._start_actors()

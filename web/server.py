@@ -19,7 +19,7 @@ from hub.app import Hub
 from hub.errors import AskUser
 from web import openapi
 from web.body import DEADLINE_S, LARGE_BODIES, READ_DEADLINE_S, LargeBodies
-from web.connections import CONNECTIONS, guarded
+from web.connections import CONNECTIONS, MAX_LINE_BYTES, guarded
 from web.handlers import auth, counting, devices, history, me, outside, readings, storage, system, users
 from web.hub import BOOK, HUB
 from web.middleware.border import HttpMetrics, add_headers, border
@@ -32,8 +32,6 @@ from web.websocket import add_websocket
 LOGGER = logging.getLogger(__name__)
 
 IDLE_S = 30.0
-MAX_LINE_BYTES = 64 << 10
-"""Of the request line: 500 series of a history, or a backlog of readings in the address, have to fit."""
 SHUTDOWN_S = 2.0
 _RESOURCES: tuple[ModuleType, ...] = (
     auth, me, users, devices, readings, history, counting, system, storage, outside,

@@ -241,7 +241,7 @@ HUB: Final[Mapping[str, CodeText]] = {
     ),
     "WL-API-414": CodeText(
         "address too long",
-        "The address of the request is longer than 64 KiB, or one of its headers longer than 8 KiB.",
+        "The address of the request is longer than 64 KiB.",
         "A request is read into memory before anything is known of its sender.",
         "Ask for fewer series at a time, or send readings in the body.",
     ),
@@ -268,6 +268,12 @@ HUB: Final[Mapping[str, CodeText]] = {
         "Several large bodies are being read at this moment.",
         "A crowd of senders must not fill the memory.",
         "Send it again after Retry-After.",
+    ),
+    "WL-API-431": CodeText(
+        "header too long",
+        "A header of the request is longer than 8 KiB.",
+        "A request is read into memory before anything is known of its sender.",
+        "Send a valid token, and fewer or shorter cookies.",
     ),
     "WL-API-500": CodeText(
         "unexpected",

@@ -41,7 +41,7 @@ async def test_one_connection_too_many_is_closed_and_the_others_are_served(house
     ("head", "status"),
     [
         ("GET /api/v1/latest?token=CANARY{long} HTTP/1.1\r\nHost: x\r\n\r\n", 414),
-        ("GET / HTTP/1.1\r\nHost: x\r\nX-Long: CANARY{long}\r\n\r\n", 414),
+        ("GET / HTTP/1.1\r\nHost: x\r\nX-Long: CANARY{long}\r\n\r\n", 431),
         ("NO-METHOD /CANARY HTTP/1.1\r\nHost: x\r\n\r\n", 400),
         ("CANARY\r\n\r\n", 400),
     ],
