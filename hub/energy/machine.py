@@ -324,6 +324,9 @@ class Machine:
 
     def _still_from(self, first: int) -> int:
         """Reading since which the register stands at the last good value; ignored readings do not count."""
+        before = self.good - 1
+        if before >= 0 and not self.suspect[before] and self.register[before] != self.register[self.good]:
+            return self.good  # it moved just now, as most do
         soonest = int(np.searchsorted(self.ts_ms, self.ts_ms[first] - STILL_MS))
         soonest = min(soonest, self.good)
         part = slice(soonest, self.good + 1)
