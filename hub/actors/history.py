@@ -27,6 +27,7 @@ from hub.model.series import Behaviour, Series
 from hub.model.units import STORED_UNIT, Quantity
 from hub.storage import slots
 from hub.storage.codec import Columns
+from hub.storage.corrected import CorrectedReadings
 from hub.storage.database import Database
 from hub.storage.metric_codec import FAMILIES
 from hub.storage.readings import read_columns
@@ -103,15 +104,19 @@ class HistoryReader:
         self._zone = zone
 
     async def readings(
-        self, series: str, start_ms: int, end_ms: int, limit: int, cursor: int | None
+        self, series: str, start_ms: int, end_ms: int, limit: int, cursor: int | None, corrected: bool
     ) -> ReadingsPage:
-        """A page of raw readings in ``[start_ms, end_ms)``."""
+        """A page of readings in ``[start_ms, end_ms)``: raw, or as corrections leave them."""
         one = self._registry.by_public_id(series)
         limit = max(1, min(limit, RAW_LIMIT))
         first_ms = start_ms if cursor is None else max(start_ms, cursor)
-        columns = await self._database.read(
-            lambda conn: read_columns(conn, one.no, first_ms, end_ms, limit=limit + 1)
-        )
+
+        def job(conn: sa.Connection) -> Columns:
+            if corrected:
+                return CorrectedReadings.of(conn, one.no).page(first_ms, end_ms, limit + 1)
+            return read_columns(conn, one.no, first_ms, end_ms, limit=limit + 1)
+
+        columns = await self._database.read(job)
         more = len(columns.ts_ms) > limit
         return ReadingsPage(
             columns.ts_ms[:limit], columns.values[:limit], int(columns.ts_ms[limit]) if more else None
@@ -475,7 +480,8 @@ def _minutes(conn: sa.Connection, wanted: _Wanted) -> dict[int, dict[str, Column
     margin_ms = 3_600_000
     figures: dict[int, dict[str, Column]] = {}
     for one in wanted.series:
-        columns = read_columns(conn, one.no, wanted.start_ms - margin_ms, wanted.end_ms + margin_ms)
+        readings = CorrectedReadings.of(conn, one.no)
+        columns = readings.columns(wanted.start_ms - margin_ms, wanted.end_ms + margin_ms)
         cells = minute_columns(
             Rule.of(one), columns.ts_ms, columns.values, wanted.grid.start_ms, wanted.grid.end_ms
         )

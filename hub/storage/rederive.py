@@ -3,6 +3,9 @@
 What a reading changes reaches from the reading before it to the one after it, and for counters as far as a
 decision about a dip or a spike may still be revised. The range is widened to that before it is derived, so that
 rows written before and after fit together without a seam.
+
+The readings are the *corrected* ones, and dated installations cut the stream (:mod:`hub.energy.corrections`,
+:mod:`hub.energy.installations`); a series without either is derived from what is stored.
 """
 
 from __future__ import annotations
@@ -13,19 +16,22 @@ import numpy as np
 import sqlalchemy as sa
 from numpy.typing import NDArray
 
+from hub.energy.corrections import flagged, touched
 from hub.energy.derive import (
     LOOKAHEAD_MS,
     LOOKAHEAD_READINGS,
     LOOKBACK_MS,
     LOOKBACK_READINGS,
     Derived,
-    derive,
 )
+from hub.energy.installations import Cut, cuts_of, derive_cut
 from hub.energy.intervals import USUAL_OF
 from hub.energy.reach import reach
 from hub.energy.slots import SLOT_MS, Readings, Rule
 from hub.model.series import Series
-from hub.storage.readings import Columns, read_after, read_before, read_columns
+from hub.storage.corrected import CorrectedReadings
+from hub.storage.metering import installations_of
+from hub.storage.readings import Columns, read_before
 
 FIRST_MS = 0
 LAST_MS = 1 << 53
@@ -37,8 +43,9 @@ _SEEN_TAIL = 4096
 class Rederived:
     """Fresh rows of ``[start_ms, end_ms)``: they replace everything that was there.
 
-    ``seen_ms`` are the times of the newest readings that went in, so that the caller can tell a reading that
-    is already part of the result from one that came since. ``at_tail`` says that the readings reach the end.
+    ``seen_ms`` are the times of the newest stored readings that went in, so that the caller can tell a reading
+    that is already part of the result from one that came since. ``at_tail`` says that the readings reach the
+    end, ``may_fold`` that readings to come are neither corrected nor cut off from those.
     """
 
     series: int
@@ -47,57 +54,136 @@ class Rederived:
     derived: Derived
     seen_ms: NDArray[np.int64]
     at_tail: bool
+    may_fold: bool = True
 
 
 def rederive(conn: sa.Connection, series: Series, start_ms: int, end_ms: int) -> Rederived:
     """Derive the slots of ``[start_ms, end_ms)`` and whatever their readings touch beside them."""
-    start_ms, end_ms = _touched(conn, series, start_ms, end_ms)
-    rule = Rule.of(series)
-    back, ahead = LOOKBACK_READINGS, LOOKAHEAD_READINGS
-    while True:
-        readings, from_first, to_last = _fetch(conn, series.no, start_ms, end_ms, back, ahead)
-        derived = derive(rule, readings, start_ms, end_ms, from_first=from_first, to_last=to_last)
-        if (derived.anchored or from_first) and (derived.settled or to_last):
-            break
-        back *= 1 if derived.anchored else _WIDEN
-        ahead *= 1 if derived.settled else _WIDEN
-    return Rederived(series.no, start_ms, end_ms, derived, readings.ts_ms[-_SEEN_TAIL:], to_last)
+    stream = Stream.of(conn, series)
+    start_ms, end_ms = _touched(stream, start_ms, end_ms)
+    return stream.derived(start_ms, end_ms)
 
 
-def _touched(conn: sa.Connection, series: Series, start_ms: int, end_ms: int) -> tuple[int, int]:
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """What the figures of a series are derived from: its corrected readings and its cuts."""
+
+    series: Series
+    readings: CorrectedReadings
+    cuts: tuple[Cut, ...]
+
+    @classmethod
+    def of(cls, conn: sa.Connection, series: Series) -> Stream:
+        """As people decided until now."""
+        return cls(series, CorrectedReadings.of(conn, series.no), cuts_of(installations_of(conn, series.no)))
+
+    def derived(self, start_ms: int, end_ms: int) -> Rederived:
+        """Derive ``[start_ms, end_ms)``, with as much context as it takes."""
+        rule = Rule.of(self.series)
+        back, ahead = LOOKBACK_READINGS, LOOKAHEAD_READINGS
+        while True:
+            found = _fetch(self.readings, start_ms, end_ms, back, ahead)
+            cuts = [cut for cut in self.cuts if found.covers(cut.at_ms)]
+            derived = derive_cut(
+                rule,
+                found.readings,
+                cuts,
+                start_ms,
+                end_ms,
+                from_first=found.from_first,
+                to_last=found.to_last,
+            )
+            if (derived.anchored or found.from_first) and (derived.settled or found.to_last):
+                break
+            back *= 1 if derived.anchored else _WIDEN
+            ahead *= 1 if derived.settled else _WIDEN
+        derived = flagged(derived, touched(found.readings, self.readings.corrections))
+        return Rederived(
+            self.series.no,
+            start_ms,
+            end_ms,
+            derived,
+            self._seen(found),
+            found.to_last,
+            self._may_fold(derived),
+        )
+
+    def _seen(self, found: _Fetched) -> NDArray[np.int64]:
+        """Times of the newest stored readings that went in, those too that corrections leave out."""
+        if not self.readings.corrections:
+            return found.readings.ts_ms[-_SEEN_TAIL:]
+        stored = self.readings
+        newest = read_before(stored.conn, stored.series, found.to_ms, _SEEN_TAIL)
+        return newest.ts_ms
+
+    def _may_fold(self, derived: Derived) -> bool:
+        """Whether the next reading belongs to the same stream and nobody corrected it beforehand."""
+        last_ms = derived.tail.last_ts_ms
+        open_ms = last_ms - last_ms % SLOT_MS
+        return all(one.end_ms <= last_ms for one in self.readings.corrections) and all(
+            cut.at_ms < open_ms for cut in self.cuts
+        )
+
+
+def _touched(stream: Stream, start_ms: int, end_ms: int) -> tuple[int, int]:
     """The slot-aligned range that readings inside the given one can change."""
-    rule = Rule.of(series)
+    rule = Rule.of(stream.series)
     back, ahead = LOOKBACK_READINGS, LOOKAHEAD_READINGS + USUAL_OF
     while True:
-        readings, from_first, to_last = _fetch(conn, series.no, start_ms, end_ms, back, ahead)
-        found = reach(rule, readings, start_ms, end_ms - 1)
-        if (found.enough_before or from_first) and (found.enough_after or to_last):
+        fetched = _fetch(stream.readings, start_ms, end_ms, back, ahead)
+        found = reach(rule, fetched.readings, start_ms, end_ms - 1)
+        if (found.enough_before or fetched.from_first) and (found.enough_after or fetched.to_last):
             break
         back *= 1 if found.enough_before else _WIDEN
         ahead *= 1 if found.enough_after else _WIDEN
     start_ms, end_ms = min(start_ms, found.start_ms), max(end_ms, found.end_ms)
+    start_ms, end_ms = _up_to_cuts(stream, start_ms, end_ms)
     return max(start_ms - start_ms % SLOT_MS, FIRST_MS), end_ms + -end_ms % SLOT_MS
 
 
-def _fetch(
-    conn: sa.Connection, number: int, start_ms: int, end_ms: int, back: int, ahead: int
-) -> tuple[Readings, bool, bool]:
-    """Readings with context, and whether they begin with the first and end with the last of the series."""
+def _up_to_cuts(stream: Stream, start_ms: int, end_ms: int) -> tuple[int, int]:
+    """Where no reading bounds the range, the value at a cut does."""
+    earlier = [cut.at_ms for cut in stream.cuts if cut.at_ms < start_ms]
+    if earlier and not len(stream.readings.before(start_ms, 1).ts_ms):
+        start_ms = earlier[-1]
+    later = [cut.at_ms for cut in stream.cuts if cut.at_ms >= end_ms]
+    if later and not len(stream.readings.after(end_ms - 1, 1).ts_ms):
+        end_ms = later[0] + 1
+    return start_ms, end_ms
+
+
+@dataclass(frozen=True, slots=True)
+class _Fetched:
+    """Readings with context up to ``to_ms``, and whether they begin with the first and end with the last one."""
+
+    readings: Readings
+    from_first: bool
+    to_last: bool
+    to_ms: int
+
+    def covers(self, at_ms: int) -> bool:
+        """Whether no reading between these and ``at_ms`` is left out."""
+        ts_ms = self.readings.ts_ms
+        after = self.from_first or (len(ts_ms) > 0 and at_ms >= int(ts_ms[0]))
+        return after and (self.to_last or (len(ts_ms) > 0 and at_ms <= int(ts_ms[-1])))
+
+
+def _fetch(source: CorrectedReadings, start_ms: int, end_ms: int, back: int, ahead: int) -> _Fetched:
     scale = back // LOOKBACK_READINGS
-    before = read_before(conn, number, start_ms, back)
+    before = source.before(start_ms, back)
     from_ms = start_ms - LOOKBACK_MS * scale
     if len(before.ts_ms):
         from_ms = min(from_ms, int(before.ts_ms[0]))
     scale = ahead // LOOKAHEAD_READINGS
-    after = read_after(conn, number, end_ms - 1, ahead)
+    after = source.after(end_ms - 1, ahead)
     to_ms = end_ms + LOOKAHEAD_MS * scale
     if len(after.ts_ms):
         to_ms = max(to_ms, int(after.ts_ms[-1]) + 1)
-    columns = read_columns(conn, number, max(from_ms, FIRST_MS), to_ms)
+    columns = source.columns(max(from_ms, FIRST_MS), to_ms)
     first = columns.ts_ms[0] if len(columns.ts_ms) else from_ms
-    from_first = not len(read_before(conn, number, int(first), 1).ts_ms)
-    to_last = not len(read_after(conn, number, to_ms - 1, 1).ts_ms)
-    return _readings(columns), from_first, to_last
+    from_first = not len(source.before(int(first), 1).ts_ms)
+    to_last = not len(source.after(to_ms - 1, 1).ts_ms)
+    return _Fetched(_readings(columns), from_first, to_last, to_ms)
 
 
 def _readings(columns: Columns) -> Readings:

@@ -1,0 +1,173 @@
+"""Dated installations: which register stood at a metering point when, and how its energy becomes the point's.
+
+A row says that the register of a series is attached to a point in ``[from_ms, to_ms)``. A swap of the meter, of
+a factor or of a calorific value is another row, never an edit of an old one. The energy of the point is the sum
+over its rows of (closing - opening) x factor.
+
+Where the cut is made: an opening or closing value cuts the *stream of its series*. The stream before a closing
+value ends with it, the stream after an opening value begins with it, and nothing is counted across the cut. So
+one rule serves both ways of swapping: another device with a series of its own, and another meter behind the same
+series, whose register falls in the middle of the stream. A row without values does not cut: the register went on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import pairwise
+
+import numpy as np
+
+from hub.energy.corrections import Span, flagged
+from hub.energy.derive import Derived, derive
+from hub.energy.slots import Int64, Readings, Rule, SlotColumns
+from hub.model.quality import Flag
+
+FOR_EVER_MS = 1 << 53
+GAS_SCALE = 1000
+"""1e-6 m3 x kWh/m3 = 1e-6 kWh = 1e-3 Wh: the step of a volume times a calorific value in kWh is one mWh."""
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """A register at a point in ``[from_ms, to_ms)``; None as ``to_ms``: until further notice.
+
+    ``opening`` and ``closing`` are register values in the stored unit of the series, ``factor`` is that of
+    transformers, ``calorific_value`` (kWh per m3) and ``state_number`` turn a volume of gas into energy.
+    """
+
+    series: int
+    from_ms: int
+    to_ms: int | None = None
+    factor: float = 1.0
+    opening: float | None = None
+    closing: float | None = None
+    calorific_value: float | None = None
+    state_number: float | None = None
+
+    @property
+    def end_ms(self) -> int:
+        """The end, far in the future where it is open."""
+        return FOR_EVER_MS if self.to_ms is None else self.to_ms
+
+    @property
+    def multiplier(self) -> Fraction:
+        """By which the steps of the series are multiplied, exactly as the decimals were written."""
+        whole = Fraction(1)
+        for part in (self.factor, self.calorific_value, self.state_number):
+            if part is not None:
+                whole *= Fraction(repr(part))
+        return whole
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """At ``at_ms`` a stream ends with ``closing`` and another begins with ``opening`` (None: not known)."""
+
+    at_ms: int
+    closing: float | None
+    opening: float | None
+
+
+def cuts_of(installations: Sequence[Installation]) -> tuple[Cut, ...]:
+    """The cuts of one series' stream, in order of time."""
+    closing = {one.to_ms: one.closing for one in installations if one.to_ms is not None}
+    opening = {one.from_ms: one.opening for one in installations}
+    values = [(at, closing.get(at), opening.get(at)) for at in sorted({*closing, *opening})]
+    return tuple(Cut(*one) for one in values if one[1] is not None or one[2] is not None)
+
+
+def derive_cut(
+    rule: Rule,
+    readings: Readings,
+    cuts: Sequence[Cut],
+    start_ms: int,
+    end_ms: int,
+    *,
+    from_first: bool = False,
+    to_last: bool = False,
+) -> Derived:
+    """As :func:`hub.energy.derive.derive` for a stream that is cut: each part is a stream of its own.
+
+    Slots that hold a cut carry the flag ``swapped`` and the sums of both parts.
+    """
+    if not cuts:
+        return derive(rule, readings, start_ms, end_ms, from_first=from_first, to_last=to_last)
+    bounds: list[Cut | None] = [None, *cuts, None]
+    parts: list[Derived] = []
+    for before, after in pairwise(bounds):
+        if (before is not None and before.at_ms >= end_ms) or (after is not None and after.at_ms <= start_ms):
+            continue
+        first, last = before is not None or from_first, after is not None or to_last
+        part = _part(readings, before, after)
+        parts.append(derive(rule, part, start_ms, end_ms, from_first=first, to_last=last))
+    spans = [Span(one.at_ms - (one.closing is not None), one.at_ms + 1) for one in cuts]
+    whole = Derived(
+        _summed([one.slots for one in parts]),
+        parts[-1].tail,
+        anchored=all(one.anchored for one in parts),
+        settled=all(one.settled for one in parts),
+    )
+    return flagged(whole, spans, Flag.SWAPPED)
+
+
+def _part(readings: Readings, before: Cut | None, after: Cut | None) -> Readings:
+    """The readings between two cuts with the values at both, which stand for any reading at the same time."""
+    low, high = 0, len(readings)
+    head: list[float] = []
+    tail: list[float] = []
+    if before is not None:
+        side = "left" if before.opening is None else "right"
+        low = int(np.searchsorted(readings.ts_ms, before.at_ms, side=side))  # type: ignore[call-overload]
+        head = [] if before.opening is None else [before.opening]
+    if after is not None:
+        high = int(np.searchsorted(readings.ts_ms, after.at_ms))
+        tail = [] if after.closing is None else [after.closing]
+    low = min(low, high)
+    return Readings(
+        np.concatenate(
+            [_times(before, head), readings.ts_ms[low:high], _times(after, tail)],
+        ),
+        np.concatenate([np.array(head), readings.value[low:high], np.array(tail)]),
+        np.concatenate(
+            [np.zeros(len(head), np.uint8), readings.flags[low:high], np.zeros(len(tail), np.uint8)]
+        ),
+    )
+
+
+def _times(cut: Cut | None, values: list[float]) -> Int64:
+    return np.array([cut.at_ms] if cut is not None and values else [], np.int64)
+
+
+def _summed(parts: Sequence[SlotColumns]) -> SlotColumns:
+    """Parts in order of time, one row for each slot: amounts and times are added, the later last value stays."""
+    rows = SlotColumns.joined([part for part in parts if len(part)])
+    again = np.flatnonzero(rows.start_ms[1:] == rows.start_ms[:-1])
+    if not len(again):
+        return rows
+    kept = np.ones(len(rows), np.bool_)
+    for at in again.tolist():
+        _add_row(rows, at, at + 1)
+        kept[at] = False
+    return rows.take(kept)
+
+
+_ADDED = ("count", "measured_ms", "late_ms", "estimated_ms", "suspect_ms")
+
+
+def _add_row(rows: SlotColumns, first: int, second: int) -> None:
+    """Add the row at ``first`` to the one at ``second``."""
+    rows.delta[second] += rows.delta[first]
+    rows.has_delta[second] |= rows.has_delta[first]
+    rows.flags[second] |= rows.flags[first]
+    for name in _ADDED:
+        column = getattr(rows, name)
+        column[second] += column[first]
+    for name, pick in (("min", np.fmin), ("max", np.fmax)):
+        column = getattr(rows, name)
+        column[second] = pick(column[first], column[second])
+    if np.isnan(rows.last[second]):
+        rows.last[second] = rows.last[first]
+    if np.isnan(rows.mean[second]):
+        rows.mean[second] = rows.mean[first]
