@@ -20,6 +20,7 @@ from prometheus_client import CollectorRegistry
 from hub import __version__
 from hub.actors.auth import AuthActor, AuthBook
 from hub.actors.board import LatestBoard
+from hub.actors.corrections import CorrectionsActor
 from hub.actors.device import DeviceActor
 from hub.actors.device_requests import ApplyDevices, CheckSilence
 from hub.actors.holders import LoopHolders
@@ -87,6 +88,7 @@ class Hub:
     device: Ref
     processing: Ref
     auth: Ref
+    corrections: Ref
     database: Database
 
     def __init__(self, options: HubOptions, clock: Clock | None = None) -> None:
@@ -255,7 +257,13 @@ class Hub:
         self.auth = self.supervisor.start(
             "auth", lambda: AuthActor(self.database, self.bus, self.clock, self.data_dir, self.auth_book)
         )
-        for name in ("device", "processing", "recorder", "auth"):
+        self.corrections = self.supervisor.start(
+            "corrections",
+            lambda: CorrectionsActor(
+                self.database, self.bus, self.clock, registry=self.registry, zone=config.site.time_zone
+            ),
+        )
+        for name in ("device", "processing", "recorder", "auth", "corrections"):
             await self.supervisor.ready(name)
         await request(self.device, ApplyDevices(_device_infos(config), config.discovery))
 

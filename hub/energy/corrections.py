@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from hub.energy.derive import Derived
 from hub.energy.slots import SLOT_MS, Float64, Int64, Readings
-from hub.model.quality import Flag
+from hub.model.quality import Flag, ReadingFlag
 
 Flags = NDArray[Any]
 
@@ -100,7 +100,9 @@ def _applied(readings: Readings, one: Correction, start_ms: int, end_ms: int) ->
         case Action.SCALE:
             return _changed(readings, low, high, readings.value[low:high] * one.value)
         case Action.ACCEPT:
-            return readings
+            flags = readings.flags.copy()
+            flags[low:high] |= int(ReadingFlag.ACCEPTED)
+            return replace(readings, flags=flags)
 
 
 def _spliced(

@@ -21,8 +21,8 @@ import numpy as np
 
 from hub.energy.corrections import Span, flagged
 from hub.energy.derive import Derived, derive
-from hub.energy.slots import Int64, Readings, Rule, SlotColumns
-from hub.model.quality import Flag
+from hub.energy.slots import Readings, Rule, SlotColumns
+from hub.model.quality import Flag, ReadingFlag
 
 FOR_EVER_MS = 1 << 53
 GAS_SCALE = 1000
@@ -115,29 +115,27 @@ def derive_cut(
 def _part(readings: Readings, before: Cut | None, after: Cut | None) -> Readings:
     """The readings between two cuts with the values at both, which stand for any reading at the same time."""
     low, high = 0, len(readings)
-    head: list[float] = []
-    tail: list[float] = []
-    if before is not None:
-        side = "left" if before.opening is None else "right"
-        low = int(np.searchsorted(readings.ts_ms, before.at_ms, side=side))  # type: ignore[call-overload]
-        head = [] if before.opening is None else [before.opening]
+    parts: list[Readings] = []
+    if before is not None and before.opening is not None:
+        low = int(np.searchsorted(readings.ts_ms, before.at_ms, side="right"))
+        parts.append(_decided(before.at_ms, before.opening))
+    elif before is not None:
+        low = int(np.searchsorted(readings.ts_ms, before.at_ms))
     if after is not None:
         high = int(np.searchsorted(readings.ts_ms, after.at_ms))
-        tail = [] if after.closing is None else [after.closing]
-    low = min(low, high)
+    parts.append(readings.rows(min(low, high), high))
+    if after is not None and after.closing is not None:
+        parts.append(_decided(after.at_ms, after.closing))
     return Readings(
-        np.concatenate(
-            [_times(before, head), readings.ts_ms[low:high], _times(after, tail)],
-        ),
-        np.concatenate([np.array(head), readings.value[low:high], np.array(tail)]),
-        np.concatenate(
-            [np.zeros(len(head), np.uint8), readings.flags[low:high], np.zeros(len(tail), np.uint8)]
-        ),
+        np.concatenate([one.ts_ms for one in parts]),
+        np.concatenate([one.value for one in parts]),
+        np.concatenate([one.flags for one in parts]),
     )
 
 
-def _times(cut: Cut | None, values: list[float]) -> Int64:
-    return np.array([cut.at_ms] if cut is not None and values else [], np.int64)
+def _decided(at_ms: int, value: float) -> Readings:
+    """The value that a person read off at a cut: it is right, however the readings before it look."""
+    return Readings.of([at_ms], [value], [int(ReadingFlag.ACCEPTED)])
 
 
 def _summed(parts: Sequence[SlotColumns]) -> SlotColumns:

@@ -7,9 +7,11 @@ from collections.abc import Iterable
 import sqlalchemy as sa
 
 from hub.energy.corrections import Action
+from hub.energy.slots import SLOT_MS
 from hub.storage import tables
 from hub.storage.corrections import active_corrections
 from hub.storage.metering import installations_of
+from hub.storage.readings import END_OF_TIME_MS, read_before
 from hub.storage.upserts import insert_new
 
 
@@ -35,3 +37,10 @@ def mark_dirty(
         for series, start_ms, end_ms in ranges
     ]
     insert_new(conn, tables.dirty_ranges, rows)
+
+
+def dirty_until(conn: sa.Connection, series: int, start_ms: int, end_ms: int, now_ms: int) -> int:
+    """End of what a change of ``[start_ms, end_ms)`` dirties: nothing lies behind now and the last reading."""
+    newest = read_before(conn, series, END_OF_TIME_MS, 1).ts_ms
+    last_ms = max(now_ms, int(newest[0]) if len(newest) else now_ms, start_ms) + SLOT_MS
+    return min(end_ms, last_ms)

@@ -10,13 +10,13 @@ The readings are the *corrected* ones, and dated installations cut the stream (:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import sqlalchemy as sa
 from numpy.typing import NDArray
 
-from hub.energy.corrections import flagged, touched
+from hub.energy.corrections import Correction, flagged, touched
 from hub.energy.derive import (
     LOOKAHEAD_MS,
     LOOKAHEAD_READINGS,
@@ -60,7 +60,7 @@ class Rederived:
 def rederive(conn: sa.Connection, series: Series, start_ms: int, end_ms: int) -> Rederived:
     """Derive the slots of ``[start_ms, end_ms)`` and whatever their readings touch beside them."""
     stream = Stream.of(conn, series)
-    start_ms, end_ms = _touched(stream, start_ms, end_ms)
+    start_ms, end_ms = touched_range(stream, start_ms, end_ms)
     return stream.derived(start_ms, end_ms)
 
 
@@ -76,6 +76,10 @@ class Stream:
     def of(cls, conn: sa.Connection, series: Series) -> Stream:
         """As people decided until now."""
         return cls(series, CorrectedReadings.of(conn, series.no), cuts_of(installations_of(conn, series.no)))
+
+    def with_corrections(self, corrections: tuple[Correction, ...]) -> Stream:
+        """As other decisions would leave it."""
+        return replace(self, readings=replace(self.readings, corrections=corrections))
 
     def derived(self, start_ms: int, end_ms: int) -> Rederived:
         """Derive ``[start_ms, end_ms)``, with as much context as it takes."""
@@ -125,7 +129,7 @@ class Stream:
         )
 
 
-def _touched(stream: Stream, start_ms: int, end_ms: int) -> tuple[int, int]:
+def touched_range(stream: Stream, start_ms: int, end_ms: int) -> tuple[int, int]:
     """The slot-aligned range that readings inside the given one can change."""
     rule = Rule.of(stream.series)
     back, ahead = LOOKBACK_READINGS, LOOKAHEAD_READINGS + USUAL_OF
