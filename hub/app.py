@@ -27,6 +27,7 @@ from hub.actors.holders import LoopHolders
 from hub.actors.intake import HubIntake
 from hub.actors.integration import PutToRest
 from hub.actors.marks import MarkBook
+from hub.actors.metering import MeteringActor
 from hub.actors.processing import KeepHouse, ProcessingActor, WorkNow
 from hub.actors.recorder import IngestLoad, RecorderActor, SetTimeLimits
 from hub.actors.registry import InboxItem, Registry
@@ -89,6 +90,7 @@ class Hub:
     processing: Ref
     auth: Ref
     corrections: Ref
+    metering: Ref
     database: Database
 
     def __init__(self, options: HubOptions, clock: Clock | None = None) -> None:
@@ -263,7 +265,19 @@ class Hub:
                 self.database, self.bus, self.clock, registry=self.registry, zone=config.site.time_zone
             ),
         )
-        for name in ("device", "processing", "recorder", "auth", "corrections"):
+        self.metering = self.supervisor.start(
+            "metering",
+            lambda: MeteringActor(
+                self.database,
+                self.bus,
+                self.clock,
+                registry=self.registry,
+                device=self.device,
+                recorder=self.recorder,
+                zone=config.site.time_zone,
+            ),
+        )
+        for name in ("device", "processing", "recorder", "auth", "corrections", "metering"):
             await self.supervisor.ready(name)
         await request(self.device, ApplyDevices(_device_infos(config), config.discovery))
 

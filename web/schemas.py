@@ -263,8 +263,9 @@ _MS = {"type": "integer", "description": "UTC epoch milliseconds"}
 _ANY_OBJECT = {"type": "object"}
 
 _SERIES = _object(
-    id=_TEXT, device=_TEXT, key=_TEXT, name=_TEXT, quantity=_TEXT, unit=_TEXT, kind=_TEXT, direction=_TEXT
-)
+    id=_TEXT, device=_TEXT, key=_TEXT, name=_TEXT, quantity=_TEXT, unit=_TEXT, kind=_TEXT, direction=_TEXT,
+    physical_limit=_maybe(_NUMBER), register_width=_maybe(_NUMBER), resolution=_maybe(_NUMBER), in_balance=_BOOL,
+)  # fmt: skip
 
 COMPONENTS: dict[str, JsonSchema] = {
     "Problem": _object(
@@ -368,6 +369,15 @@ COMPONENTS: dict[str, JsonSchema] = {
         month=_TEXT, start=_MS, end=_MS, before=_maybe(_NUMBER), after=_maybe(_NUMBER), change=_maybe(_NUMBER),
         cost_before=_maybe(_TEXT), cost_after=_maybe(_TEXT),
     ),
+    "Installation": _object(
+        id=_INT, metering_point=_TEXT, series=_maybe(_TEXT), unit=_TEXT, factor=_NUMBER, opening=_maybe(_NUMBER),
+        closing=_maybe(_NUMBER), calorific_value=_maybe(_NUMBER), state_number=_maybe(_NUMBER), note=_TEXT,
+        created_ms=_MS, **{"from": _MS, "to": _maybe(_MS)},
+    ),
+    "MeteringPoint": _object(
+        id=_TEXT, name=_TEXT, kind=_TEXT, code=_TEXT, created_ms=_MS, installations=array(ref("Installation")),
+    ),
+    "StoredReadings": _object(accepted=_INT, duplicates=_INT, rejections=array(_ANY_OBJECT)),
     "Entry": _object(
         id=_TEXT, domain=_TEXT, name=_TEXT, state=_TEXT, code=_TEXT, detail=_TEXT, since_ms=_maybe(_MS),
         version=_TEXT, quality=_TEXT, readings=_INT, stack=_TEXT,

@@ -20,7 +20,19 @@ from hub.errors import AskUser
 from web import openapi
 from web.body import DEADLINE_S, LARGE_BODIES, READ_DEADLINE_S, LargeBodies
 from web.connections import CONNECTIONS, guarded
-from web.handlers import auth, corrections, devices, history, me, outside, readings, storage, system, users
+from web.handlers import (
+    auth,
+    corrections,
+    devices,
+    history,
+    me,
+    metering,
+    outside,
+    readings,
+    storage,
+    system,
+    users,
+)
 from web.hub import BOOK, HUB
 from web.middleware.border import HttpMetrics, add_headers, border
 from web.middleware.gate import gate
@@ -40,6 +52,7 @@ _RESOURCES: tuple[ModuleType, ...] = (
     devices,
     readings,
     corrections,
+    metering,
     history,
     system,
     storage,

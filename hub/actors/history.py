@@ -132,7 +132,7 @@ class HistoryReader:
     ) -> History:
         """Figures of some series in ``[start_ms, end_ms)``."""
         found = tuple(self._registry.by_public_id(one) for one in dict.fromkeys(series))
-        resolution = _checked_resolution(resolution, start_ms, end_ms)
+        resolution = checked_resolution(resolution, start_ms, end_ms)
         by_series: dict[int, tuple[str, ...]] = {one.no: _checked_columns(one, columns) for one in found}
         if resolution == "raw":
             return await self._raw(found, start_ms, end_ms, tuple(dict.fromkeys(columns)) or ("mean",))
@@ -228,7 +228,12 @@ def _is_late(readings: Columns) -> NDArray[np.bool_]:
     return np.asarray((readings.flags & ReadingFlag.LATE) != 0, np.bool_)
 
 
-def _checked_resolution(resolution: str, start_ms: int, end_ms: int) -> str:
+def checked_resolution(resolution: str, start_ms: int, end_ms: int) -> str:
+    """The resolution that is meant, ``auto`` by the length of the range.
+
+    Raises:
+        Refused: ``WL-API-030`` to ``-032``.
+    """
     if resolution not in RESOLUTIONS:
         raise Refused(
             "WL-API-030",

@@ -81,4 +81,10 @@ METERING: Final[Mapping[str, CodeText]] = {
         "It is not clear which register the value belongs to.",
         "Name one with register; the registers of a point are listed with it.",
     ),
+    "WL-MET-008": CodeText(
+        "not a reading",
+        "What was kept aside is a whole message, not a reading of a known series.",
+        "There is no series, time or value to import.",
+        "Put its source right and send it again.",
+    ),
 }

@@ -18,15 +18,14 @@ from fractions import Fraction
 from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hub.energy.corrections import Span, flagged
 from hub.energy.derive import Derived, derive
-from hub.energy.slots import Readings, Rule, SlotColumns
+from hub.energy.slots import SLOT_MS, Readings, Rule, SlotColumns
 from hub.model.quality import Flag, ReadingFlag
 
 FOR_EVER_MS = 1 << 53
-GAS_SCALE = 1000
-"""1e-6 m3 x kWh/m3 = 1e-6 kWh = 1e-3 Wh: the step of a volume times a calorific value in kWh is one mWh."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +62,15 @@ class Installation:
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """At ``at_ms`` a stream ends with ``closing`` and another begins with ``opening`` (None: not known)."""
+    """At ``at_ms`` a stream ends with ``closing`` and another begins with ``opening`` (None: not known).
+
+    A cut that is no ``swap`` only shares the register out between two sides.
+    """
 
     at_ms: int
     closing: float | None
     opening: float | None
+    swap: bool = True
 
 
 def cuts_of(installations: Sequence[Installation]) -> tuple[Cut, ...]:
@@ -87,22 +90,24 @@ def derive_cut(
     *,
     from_first: bool = False,
     to_last: bool = False,
+    within: Span | None = None,
 ) -> Derived:
     """As :func:`hub.energy.derive.derive` for a stream that is cut: each part is a stream of its own.
 
-    Slots that hold a cut carry the flag ``swapped`` and the sums of both parts.
+    Slots that hold a cut carry the flag ``swapped`` and the sums of both parts, or only of the parts that lie
+    in ``within``.
     """
     if not cuts:
         return derive(rule, readings, start_ms, end_ms, from_first=from_first, to_last=to_last)
-    bounds: list[Cut | None] = [None, *cuts, None]
+    asked = Span(start_ms, end_ms)
     parts: list[Derived] = []
-    for before, after in pairwise(bounds):
-        if (before is not None and before.at_ms >= end_ms) or (after is not None and after.at_ms <= start_ms):
+    for before, after in pairwise([None, *cuts, None]):
+        if _apart(before, after, asked) or (within is not None and _apart(before, after, within)):
             continue
         first, last = before is not None or from_first, after is not None or to_last
         part = _part(readings, before, after)
         parts.append(derive(rule, part, start_ms, end_ms, from_first=first, to_last=last))
-    spans = [Span(one.at_ms - (one.closing is not None), one.at_ms + 1) for one in cuts]
+    spans = [Span(one.at_ms - (one.closing is not None), one.at_ms + 1) for one in cuts if one.swap]
     whole = Derived(
         _summed([one.slots for one in parts]),
         parts[-1].tail,
@@ -110,6 +115,12 @@ def derive_cut(
         settled=all(one.settled for one in parts),
     )
     return flagged(whole, spans, Flag.SWAPPED)
+
+
+def _apart(before: Cut | None, after: Cut | None, span: Span) -> bool:
+    """Whether the stretch between two cuts lies outside of a span."""
+    behind = before is not None and before.at_ms >= span.end_ms
+    return behind or (after is not None and after.at_ms <= span.start_ms)
 
 
 def _part(readings: Readings, before: Cut | None, after: Cut | None) -> Readings:
@@ -151,7 +162,7 @@ def _summed(parts: Sequence[SlotColumns]) -> SlotColumns:
     return rows.take(kept)
 
 
-_ADDED = ("count", "measured_ms", "late_ms", "estimated_ms", "suspect_ms")
+_TIMES = ("measured_ms", "late_ms", "estimated_ms", "suspect_ms")
 
 
 def _add_row(rows: SlotColumns, first: int, second: int) -> None:
@@ -159,7 +170,7 @@ def _add_row(rows: SlotColumns, first: int, second: int) -> None:
     rows.delta[second] += rows.delta[first]
     rows.has_delta[second] |= rows.has_delta[first]
     rows.flags[second] |= rows.flags[first]
-    for name in _ADDED:
+    for name in ("count", *_TIMES):
         column = getattr(rows, name)
         column[second] += column[first]
     for name, pick in (("min", np.fmin), ("max", np.fmax)):
@@ -169,3 +180,43 @@ def _add_row(rows: SlotColumns, first: int, second: int) -> None:
         rows.last[second] = rows.last[first]
     if np.isnan(rows.mean[second]):
         rows.mean[second] = rows.mean[first]
+
+
+# --- the energy of a point
+
+
+def multiplied(amounts: NDArray[np.int64], multiplier: Fraction) -> NDArray[np.int64]:
+    """Steps of a register, from the beginning of its installation on, → steps of the point.
+
+    Each is the difference of the rounded running total, so that any stretch from the beginning adds up to
+    (closing - opening) x multiplier, rounded once. The step of a gas volume (1e-6 m3) times kWh per m3 is the
+    step of energy (1e-3 Wh), so no other factor comes in.
+    """
+    if multiplier == 1:
+        return amounts
+    up, down = multiplier.numerator, multiplier.denominator
+    total = np.cumsum(amounts).astype(object)
+    running = (2 * total * up + down) // (2 * down)
+    return np.diff(running, prepend=0).astype(np.int64)
+
+
+def together(parts: Sequence[SlotColumns]) -> SlotColumns:
+    """Registers of a point in one: amounts add up.
+
+    Times add up too where one register follows another inside a slot; of registers that ran side by side the
+    first tells the quality.
+    """
+    rows = SlotColumns.joined([part for part in parts if len(part)])
+    order = np.argsort(rows.start_ms, kind="stable")
+    ordered = rows.take(order)
+    if not len(ordered) or bool((np.diff(ordered.start_ms) > 0).all()):
+        return ordered
+    kept = np.ones(len(ordered), np.bool_)
+    for at in np.flatnonzero(np.diff(ordered.start_ms) == 0).tolist():
+        times = [getattr(ordered, name)[at] for name in _TIMES]
+        _add_row(ordered, at, at + 1)
+        if sum(int(getattr(ordered, name)[at + 1]) for name in _TIMES) > SLOT_MS:
+            for name, time in zip(_TIMES, times, strict=True):
+                getattr(ordered, name)[at + 1] = time
+        kept[at] = False
+    return ordered.take(kept)

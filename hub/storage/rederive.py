@@ -16,7 +16,7 @@ import numpy as np
 import sqlalchemy as sa
 from numpy.typing import NDArray
 
-from hub.energy.corrections import Correction, flagged, touched
+from hub.energy.corrections import Correction, Span, flagged, touched
 from hub.energy.derive import (
     LOOKAHEAD_MS,
     LOOKAHEAD_READINGS,
@@ -81,8 +81,12 @@ class Stream:
         """As other decisions would leave it."""
         return replace(self, readings=replace(self.readings, corrections=corrections))
 
-    def derived(self, start_ms: int, end_ms: int) -> Rederived:
-        """Derive ``[start_ms, end_ms)``, with as much context as it takes."""
+    def derived(self, start_ms: int, end_ms: int, within: Span | None = None) -> Rederived:
+        """Derive ``[start_ms, end_ms)``, with as much context as it takes.
+
+        ``within`` leaves out parts of the stream that lie outside of it, so that of a slot in which a meter was
+        swapped only one meter is seen.
+        """
         rule = Rule.of(self.series)
         back, ahead = LOOKBACK_READINGS, LOOKAHEAD_READINGS
         while True:
@@ -96,6 +100,7 @@ class Stream:
                 end_ms,
                 from_first=found.from_first,
                 to_last=found.to_last,
+                within=within,
             )
             if (derived.anchored or found.from_first) and (derived.settled or found.to_last):
                 break
