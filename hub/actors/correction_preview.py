@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
@@ -42,6 +44,20 @@ class PreviewMonth:
     cost_before: str | None = None
     cost_after: str | None = None
 
+    def as_json(self) -> dict[str, Any]:
+        """As the API shows it."""
+        both = self.before is not None and self.after is not None
+        return {
+            "month": self.label,
+            "start": self.start_ms,
+            "end": self.end_ms,
+            "before": self.before,
+            "after": self.after,
+            "change": round((self.after or 0.0) - (self.before or 0.0), 6) if both else None,
+            "cost_before": self.cost_before,
+            "cost_after": self.cost_after,
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Preview:
@@ -53,6 +69,17 @@ class Preview:
     total: PreviewMonth
     readings: int
     slots_changed: int
+
+    def as_json(self) -> dict[str, Any]:
+        """As the API shows it; ``unit`` is that of before, after and change."""
+        return {
+            "series": self.series.public_id,
+            "unit": self.unit,
+            "months": [month.as_json() for month in self.months],
+            "total": self.total.as_json(),
+            "readings": self.readings,
+            "slots_changed": self.slots_changed,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +233,5 @@ def _sum(figures: Sequence[float | None]) -> float | None:
 
 
 def _sum_decimals(figures: Sequence[str | None]) -> str | None:
-    from decimal import Decimal
-
     known = [Decimal(one) for one in figures if one is not None]
     return str(sum(known, Decimal())) if known and len(known) == len(figures) else None

@@ -70,6 +70,26 @@ class CorrectionView:
     event: CorrectionEvent
     series: Series | None
 
+    def as_json(self) -> dict[str, Any]:
+        """As the API shows it; ``end`` is null where it holds until further notice."""
+        event = self.event
+        return {
+            "id": event.id,
+            "series": self.series.public_id if self.series else None,
+            "action": event.action,
+            "start": event.start_ms,
+            "end": None if event.end_ms >= OPEN_END_MS else event.end_ms,
+            "value": event.value,
+            "rows": [{"ts": ts_ms, "value": value} for ts_ms, value in event.rows],
+            "unit": self.series.unit if self.series else "",
+            "reason": event.reason,
+            "user_id": event.user_id,
+            "created_ms": event.created_ms,
+            "active": event.active,
+            "undoes": event.undoes,
+            "undone_by": event.undone_by,
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class AddCorrection(Request[CorrectionView]):

@@ -360,7 +360,7 @@ class ProcessingActor(AsyncActor):
         elif result.may_fold and self._open.start(number, Rule.of(series), result.derived):
             self._started.add(number)
         else:
-            self._undecided[number] = result.derived.tail.stable_ms
+            self._leave_undecided(result)
         if not buffer.ts_ms:
             return
         ts_ms = np.concatenate(buffer.ts_ms)
@@ -381,9 +381,14 @@ class ProcessingActor(AsyncActor):
         if newest is None:
             return
         if result.start_ms <= newest[0] < result.end_ms:  # what follows was put in by a correction
-            self._undecided[result.series] = result.derived.tail.stable_ms
+            self._leave_undecided(result)
         else:
             self._soil(result.series, newest[0], newest[0] + 1)
+
+    def _leave_undecided(self, result: Rederived) -> None:
+        """The next reading may still change what stands before it; without any reading there is nothing."""
+        if result.derived.tail.last_ts_ms:
+            self._undecided[result.series] = result.derived.tail.stable_ms
 
     def _tell(self, series: NDArray[np.int32], start_ms: NDArray[np.int64], revision: int) -> None:
         if not len(series):

@@ -37,6 +37,12 @@ METERING: Final[Mapping[str, CodeText]] = {
         "An undo is an event as well; undoing it would hide what happened.",
         "Make the correction again if it was right.",
     ),
+    "WL-COR-005": CodeText(
+        "time not readable",
+        "A time at the command line is neither ISO 8601 nor epoch milliseconds.",
+        "Without an offset it is the site's local time; anything else would be a guess.",
+        "Write it as 2026-03-29, 2026-03-29T14:00 or 2026-03-29T14:00:00+02:00.",
+    ),
     "WL-MET-001": CodeText(
         "metering point not possible",
         "The id of a metering point is taken or holds other characters than a-z, 0-9, _ and -, or a field does "

@@ -90,7 +90,7 @@ def _applied(readings: Readings, one: Correction, start_ms: int, end_ms: int) ->
         case Action.VALUE:
             flags = readings.flags[low:high]
             return _spliced(readings, low, high, [(one.start_ms, one.value)], flags)
-        case Action.DELETE | Action.REJECT:
+        case Action.DELETE:
             return _spliced(readings, low, high, [])
         case Action.REPLACE:
             inside = [row for row in one.rows if start_ms <= row[0] < end_ms]
@@ -100,9 +100,9 @@ def _applied(readings: Readings, one: Correction, start_ms: int, end_ms: int) ->
         case Action.SCALE:
             return _changed(readings, low, high, readings.value[low:high] * one.value)
         case Action.ACCEPT:
-            flags = readings.flags.copy()
-            flags[low:high] |= int(ReadingFlag.ACCEPTED)
-            return replace(readings, flags=flags)
+            return _judged(readings, low, high, ReadingFlag.ACCEPTED, ReadingFlag.REJECTED)
+        case Action.REJECT:
+            return _judged(readings, low, high, ReadingFlag.REJECTED, ReadingFlag.ACCEPTED)
 
 
 def _spliced(
@@ -129,6 +129,13 @@ def _changed(readings: Readings, low: int, high: int, values: Float64) -> Readin
     column = readings.value.copy()
     column[low:high] = values
     return replace(readings, value=column)
+
+
+def _judged(readings: Readings, low: int, high: int, word: ReadingFlag, other: ReadingFlag) -> Readings:
+    """What a person says of readings; the later word counts."""
+    flags = readings.flags.copy()
+    flags[low:high] = flags[low:high] & ~np.uint8(other) | np.uint8(word)
+    return replace(readings, flags=flags)
 
 
 def touched(readings: Readings, corrections: Iterable[Correction]) -> list[Span]:

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from hub.energy.corrections import Span, flagged
 from hub.energy.derive import Derived, derive
 from hub.energy.slots import SLOT_MS, Readings, Rule, SlotColumns
+from hub.energy.spread import Spread
 from hub.model.quality import Flag, ReadingFlag
 
 FOR_EVER_MS = 1 << 53
@@ -90,6 +91,7 @@ def derive_cut(
     *,
     from_first: bool = False,
     to_last: bool = False,
+    spread: Spread | None = None,
     within: Span | None = None,
 ) -> Derived:
     """As :func:`hub.energy.derive.derive` for a stream that is cut: each part is a stream of its own.
@@ -98,7 +100,7 @@ def derive_cut(
     in ``within``.
     """
     if not cuts:
-        return derive(rule, readings, start_ms, end_ms, from_first=from_first, to_last=to_last)
+        return derive(rule, readings, start_ms, end_ms, from_first=from_first, to_last=to_last, spread=spread)
     asked = Span(start_ms, end_ms)
     parts: list[Derived] = []
     for before, after in pairwise([None, *cuts, None]):
@@ -106,7 +108,7 @@ def derive_cut(
             continue
         first, last = before is not None or from_first, after is not None or to_last
         part = _part(readings, before, after)
-        parts.append(derive(rule, part, start_ms, end_ms, from_first=first, to_last=last))
+        parts.append(derive(rule, part, start_ms, end_ms, from_first=first, to_last=last, spread=spread))
     spans = [Span(one.at_ms - (one.closing is not None), one.at_ms + 1) for one in cuts if one.swap]
     whole = Derived(
         _summed([one.slots for one in parts]),

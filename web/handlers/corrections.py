@@ -7,7 +7,6 @@ from typing import Any
 
 from aiohttp import web
 
-from hub.actors.correction_preview import Preview, PreviewMonth
 from hub.actors.corrections import (
     AddCorrection,
     CorrectionView,
@@ -17,7 +16,7 @@ from hub.actors.corrections import (
     UndoCorrection,
     Wanted,
 )
-from hub.energy.corrections import OPEN_END_MS, Action
+from hub.energy.corrections import Action
 from hub.errors import NotFound
 from hub.runtime.actor import request as ask
 from web.body import json_body
@@ -83,7 +82,7 @@ async def list_corrections(request: web.Request) -> web.Response:
         hub_of(request).corrections, ListCorrections(limit, before_id, series[0] if series else None)
     )
     cursor = str(found[-1].event.id) if len(found) == limit else None
-    return page_response(found, correction_json, cursor)
+    return page_response(found, CorrectionView.as_json, cursor)
 
 
 @routes.post(
@@ -105,7 +104,7 @@ async def create_correction(request: web.Request) -> web.Response:
         AddCorrection(_wanted(request, sent), sent["reason"], principal_of(request).user_id or None),
     )
     _record(request, view)
-    return json_response(correction_json(view), status=201)
+    return json_response(view.as_json(), status=201)
 
 
 @routes.post(
@@ -128,14 +127,14 @@ async def preview_correction(request: web.Request) -> web.Response:
     else:
         question = PreviewCorrection(_wanted(request, sent))
     found = await ask(hub_of(request).corrections, question, timeout_s=PREVIEW_LIMIT_S)
-    return json_response(preview_json(found))
+    return json_response(found.as_json())
 
 
 @routes.get("/api/v1/corrections/{correction}", permission="read", params=[_ID], answers=_ONE)
 async def get_correction(request: web.Request) -> web.Response:
     """One correction."""
     view = await ask(hub_of(request).corrections, GetCorrection(_number(request)))
-    return json_response(correction_json(view))
+    return json_response(view.as_json())
 
 
 @routes.delete(
@@ -157,54 +156,7 @@ async def undo_correction(request: web.Request) -> web.Response:
         UndoCorrection(_number(request), sent.get("reason", ""), principal_of(request).user_id or None),
     )
     _record(request, view)
-    return json_response(correction_json(view))
-
-
-def correction_json(view: CorrectionView) -> dict[str, Any]:
-    """An event; ``end`` is null where it holds until further notice."""
-    event = view.event
-    return {
-        "id": event.id,
-        "series": view.series.public_id if view.series else None,
-        "action": event.action,
-        "start": event.start_ms,
-        "end": None if event.end_ms >= OPEN_END_MS else event.end_ms,
-        "value": event.value,
-        "rows": [{"ts": ts_ms, "value": value} for ts_ms, value in event.rows],
-        "unit": view.series.unit if view.series else "",
-        "reason": event.reason,
-        "user_id": event.user_id,
-        "created_ms": event.created_ms,
-        "active": event.active,
-        "undoes": event.undoes,
-        "undone_by": event.undone_by,
-    }
-
-
-def preview_json(found: Preview) -> dict[str, Any]:
-    """Months and total; ``unit`` is that of before, after and change."""
-    return {
-        "series": found.series.public_id,
-        "unit": found.unit,
-        "months": [_effect_json(month) for month in found.months],
-        "total": _effect_json(found.total),
-        "readings": found.readings,
-        "slots_changed": found.slots_changed,
-    }
-
-
-def _effect_json(month: PreviewMonth) -> dict[str, Any]:
-    both = month.before is not None and month.after is not None
-    return {
-        "month": month.label,
-        "start": month.start_ms,
-        "end": month.end_ms,
-        "before": month.before,
-        "after": month.after,
-        "change": round((month.after or 0.0) - (month.before or 0.0), 6) if both else None,
-        "cost_before": month.cost_before,
-        "cost_after": month.cost_after,
-    }
+    return json_response(view.as_json())
 
 
 def _wanted(request: web.Request, sent: Mapping[str, Any]) -> Wanted:

@@ -62,7 +62,7 @@ def oracle(stored: Readings, made: list[Correction]) -> dict[int, tuple[float, i
         inside = [ts for ts in now if one.start_ms <= ts < one.end_ms]
         if one.action is Action.VALUE:
             now[one.start_ms] = (one.value, now[one.start_ms][1] if inside else 0)
-        elif one.action in (Action.DELETE, Action.REJECT, Action.REPLACE):
+        elif one.action in (Action.DELETE, Action.REPLACE):
             for ts in inside:
                 del now[ts]
             now |= {ts: (value, 0) for ts, value in one.rows}
@@ -71,7 +71,8 @@ def oracle(stored: Readings, made: list[Correction]) -> dict[int, tuple[float, i
         elif one.action is Action.SCALE:
             now |= {ts: (now[ts][0] * one.value, now[ts][1]) for ts in inside}
         else:
-            now |= {ts: (now[ts][0], now[ts][1] | ReadingFlag.ACCEPTED) for ts in inside}
+            word = ReadingFlag.ACCEPTED if one.action is Action.ACCEPT else ReadingFlag.REJECTED
+            now |= {ts: (now[ts][0], now[ts][1] & ReadingFlag.LATE | word) for ts in inside}
     return now
 
 
@@ -101,13 +102,13 @@ def test_corrections_do_what_they_say_in_every_range(
 def test_without_its_corrections_a_column_is_what_was_stored(
     stored: Readings, made: list[Correction]
 ) -> None:
-    before = [column.copy() for column in (stored.ts_ms, stored.value, stored.flags)]
+    before = [column.tobytes() for column in (stored.ts_ms, stored.value, stored.flags)]
 
     corrected(stored, made, at(-10), at(SPAN + 20))  # must not write into what it was given
     after = corrected(stored, [], at(-10), at(SPAN + 20))
 
-    for left, right in zip(before, (after.ts_ms, after.value, after.flags), strict=True):
-        assert left.tobytes() == right.tobytes()
+    same = [column.tobytes() for column in (after.ts_ms, after.value, after.flags)]
+    assert same == before
 
 
 def test_touched_time_reaches_from_the_reading_before_to_the_one_after() -> None:

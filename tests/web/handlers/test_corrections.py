@@ -16,10 +16,10 @@ SERIES = "main-meter.energy_import"
 HOUR_MS = 3_600_000
 
 
-async def correct(house: House, by: str = "manager", **sent: Any) -> Any:
+async def correct(house: House, **sent: Any) -> Any:
     """Make a correction and wait until everything followed."""
     body = {"series": SERIES, "reason": "the display says so", **sent}
-    answer = await house.post("/api/v1/corrections", by=by, json=body)
+    answer = await house.post("/api/v1/corrections", by="manager", json=body)
     await request(house.hub.processing, WorkNow(), timeout_s=60)
     return answer
 
@@ -121,7 +121,7 @@ async def test_a_correction_until_further_notice_takes_readings_that_come_later(
 async def test_the_preview_says_what_will_happen_and_changes_nothing(house: House) -> None:
     start_ms = await measure(house)
     before = await energy_wh(house, start_ms)
-    body = {
+    body: dict[str, Any] = {
         "series": SERIES,
         "action": "scale",
         "start": start_ms,

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from hub.actors.device import Declare
+from hub.actors.device_requests import Declare
 from hub.actors.processing import WorkNow
 from hub.actors.recorder import StoreReadings
 from hub.model.device import DeviceInfo
@@ -73,7 +73,7 @@ async def total(house: House, point: str, start_ms: int, end_ms: int) -> dict[st
 
 async def test_a_replaced_device_leaves_one_continuous_point(house: House) -> None:
     at = today(house) - 48 * HOUR_MS + 7 * 60_000  # not on the border of a slot
-    await store(house, "old", [(at - hour * HOUR_MS - 60_000, 500_000.0 - hour * 800) for hour in range(24)])
+    await store(house, "old", [(at - hour * HOUR_MS - 1000, 500_000.0 - hour * 800) for hour in range(24)])
     await store(house, "new", [(at + hour * HOUR_MS + 1000, 3.0 + hour * 700) for hour in range(24)])
 
     made = await put(
@@ -99,7 +99,7 @@ async def test_a_replaced_device_leaves_one_continuous_point(house: House) -> No
 
 async def test_a_meter_swapped_behind_its_series_counts_by_closing_and_opening(house: House) -> None:
     at = today(house) - 48 * HOUR_MS + 420_000
-    rows = [(at - hour * HOUR_MS - 60_000, 500_000.0 - hour * 800) for hour in range(24)]
+    rows = [(at - hour * HOUR_MS - 1000, 500_000.0 - hour * 800) for hour in range(24)]
     rows += [(at + hour * HOUR_MS + 1000, 3.0 + hour * 700) for hour in range(24)]
     await store(house, "meter", rows)
 
@@ -303,7 +303,8 @@ async def test_limits_of_a_series_change_its_figures(house: House) -> None:
 
 
 async def test_a_reading_that_was_kept_aside_can_be_imported(house: House) -> None:
-    sent = {"device": "m", "ts": house.hub.clock.now_ms() - 500 * DAY_MS, "values": {"energy": 12.5}}
+    read_ms = house.hub.clock.now_ms() - 500 * DAY_MS
+    sent = {"device": "m", "ts": read_ms, "values": {"energy": 12.5}}
     await house.post("/api/v1/ingest", json=sent)
     (kept,) = (await house.get("/api/v1/quarantine")).json["items"]
 
@@ -311,6 +312,6 @@ async def test_a_reading_that_was_kept_aside_can_be_imported(house: House) -> No
 
     assert imported.json["accepted"] == 1
     assert (await house.get("/api/v1/quarantine")).json["items"] == []
-    readings = await house.get(f"/api/v1/series/m.energy/readings?start={sent['ts'] - 1}")
+    readings = await house.get(f"/api/v1/series/m.energy/readings?start={read_ms - 1}")
     assert readings.json["value"] == [12_500.0]
     assert (await house.post(f"/api/v1/quarantine/{kept['id']}/import")).status == 404
