@@ -141,6 +141,7 @@ async def get_correction(request: web.Request) -> web.Response:
     "/api/v1/corrections/{correction}",
     permission="corrections.write",
     params=[_ID],
+    body=UNDO,
     audited=False,
     answers={
         200: Answer("the undo, an event of its own", ref("Correction")),
