@@ -55,7 +55,7 @@ class Measured:
 
 def run(context: Context | None = None) -> list[Row]:
     """Measure ours and the floor under the same loads."""
-    seconds = 4.0 if context is not None and context.quick else 10.0
+    seconds = 4.0 if context is not None and context.quick else 8.0
     calm = Load(100, 100, seconds=seconds)
     busy = Load(100, 1_000, seconds=seconds)
     rows = []

@@ -23,6 +23,7 @@ from web.connections import CONNECTIONS, guarded
 from web.handlers import (
     auth,
     corrections,
+    counting,
     devices,
     history,
     me,
@@ -44,6 +45,8 @@ from web.websocket import add_websocket
 LOGGER = logging.getLogger(__name__)
 
 IDLE_S = 30.0
+MAX_LINE_BYTES = 64 << 10
+"""Of the request line: 500 series of a history, or a backlog of readings in the address, have to fit."""
 SHUTDOWN_S = 2.0
 _RESOURCES: tuple[ModuleType, ...] = (
     auth,
@@ -54,6 +57,7 @@ _RESOURCES: tuple[ModuleType, ...] = (
     corrections,
     metering,
     history,
+    counting,
     system,
     storage,
     outside,
@@ -127,6 +131,7 @@ async def serve(hub: Hub, host: str, port: int) -> Server:
         handle_signals=False,
         access_log=None,
         auto_decompress=False,  # web.body unpacks, with limits of its own
+        max_line_size=MAX_LINE_BYTES,
         keepalive_timeout=float(limits.get("idle_s", IDLE_S)),
         lingering_time=2.0,
         shutdown_timeout=SHUTDOWN_S,

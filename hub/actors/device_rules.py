@@ -8,7 +8,39 @@ from typing import Any
 
 from hub.errors import Refused
 from hub.model.device import Device, DeviceInfo
-from hub.model.series import Role
+from hub.model.names import DEVICE_ID, SERIES_KEY, is_printable, printable
+from hub.model.series import Role, SeriesInfo
+
+_TEXTS = ("name", "kind", "maker", "model", "firmware", "serial", "area", "parent")
+
+
+def told_of_device(info: DeviceInfo) -> DeviceInfo:
+    """What an integration says of a device, in texts that can be stored and shown.
+
+    Raises:
+        Refused: ``WL-ING-010``, its id is none.
+    """
+    if not DEVICE_ID.match(info.id):
+        raise Refused("WL-ING-010", f"{info.id[:80]!r} is no device id", where="device")
+    strange: dict[str, Any] = {
+        name: printable(text)
+        for name in _TEXTS
+        if (text := getattr(info, name)) is not None and not is_printable(text)
+    }
+    return replace(info, **strange) if strange else info
+
+
+def told_of_series(info: SeriesInfo) -> SeriesInfo:
+    """The same for a series.
+
+    Raises:
+        Refused: ``WL-ING-011``, its key is none; ``WL-ING-020``, its unit is no text.
+    """
+    if not SERIES_KEY.match(info.key):
+        raise Refused("WL-ING-011", f"{info.key[:80]!r} is no series key", where="series")
+    if info.unit is not None and not is_printable(info.unit):
+        raise Refused("WL-ING-020", f"{info.unit[:24]!r} is no unit", where=info.key)
+    return info if is_printable(info.name) else replace(info, name=printable(info.name))
 
 
 def merged(before: Device | None, info: DeviceInfo, entry_id: str, now_ms: int) -> Device:
@@ -48,6 +80,8 @@ def checked_changes(changes: Mapping[str, str | None]) -> dict[str, Any]:
     checked: dict[str, Any] = {}
     for name, value in changes.items():
         match name:
+            case _ if value is not None and not is_printable(value):
+                raise Refused("WL-DEV-001", f"{name} holds what cannot be printed", where=name)
             case "name" if value and len(value) <= 200:
                 checked["name"] = value
             case "role" if value in {role.value for role in Role}:

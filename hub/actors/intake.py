@@ -9,10 +9,12 @@ import numpy as np
 
 from hub.actors.board import LatestBoard
 from hub.actors.device_requests import Declare, ReportAvailability, ShowStale
+from hub.actors.device_rules import told_of_device, told_of_series
 from hub.actors.recorder import IngestLoad, NoteRejections, StoreReadings
 from hub.actors.registry import Registry
 from hub.errors import Refused, RetryLater
 from hub.model.device import DeviceInfo
+from hub.model.names import printable
 from hub.model.reading import ReadingBatch, ReadingColumns, SeriesHandle, Stored, columns_of
 from hub.model.series import Behaviour, Role, SeriesInfo
 from hub.model.units import conversion
@@ -94,13 +96,22 @@ class HubIntake:
         self, device: DeviceInfo, series: Sequence[SeriesInfo], *, found: bool = False, sample: str = ""
     ) -> list[SeriesHandle | None]:
         """Known things are looked up here; only what is new goes to the device actor."""
+        device, series = told_of_device(device), tuple(told_of_series(info) for info in series)
         changes = [conversion(info.quantity, info.unit) for info in series]
         known = self._known(device, series)
         numbers: Sequence[int | None]
         if known is None:
             declared = await request(
                 self._device,
-                Declare(device, tuple(series), self.entry_id, self._domain, found, sample, self._discovery),
+                Declare(
+                    device,
+                    tuple(series),
+                    self.entry_id,
+                    self._domain,
+                    found,
+                    printable(sample),
+                    self._discovery,
+                ),
                 timeout_s=DECLARE_TIMEOUT_S,
             )
             numbers = declared

@@ -24,6 +24,7 @@ from hub.bus import EventBus
 from hub.errors import Bug, DiskFull, QueueFull, Rejection, StorageAway, StorageCorrupt, WattlineError
 from hub.model.admission import Admitted, Frontier, TimeLimits, admit
 from hub.model.events import HealthChanged, ReadingsStored
+from hub.model.names import printable
 from hub.model.reading import ReadingBatch, ReadingColumns, Stored, columns_of
 from hub.runtime.actor import AsyncActor, Request
 from hub.runtime.clock import Clock
@@ -36,6 +37,9 @@ QUEUE_LIMIT_VALUES = 200_000
 COMMIT_LIMIT_VALUES = 20_000
 CONGESTED_SHARE = 0.8
 QUARANTINE_PER_COMMIT = 200
+HELD_PER_COMMIT = 50_000
+"""Readings of one commit that are kept aside, such as the backlog of a device with a wrong clock; the table keeps
+the newest 100,000."""
 PAYLOAD_BYTES = 4096
 
 
@@ -301,6 +305,9 @@ class RecorderActor(AsyncActor):
         first = 0
         by_row = dict(zip(admitted.row.tolist(), results.tolist(), strict=True))
         refused = {one.row: one for one in admitted.refused}
+        held = {one.row for one in admitted.refused if one.quarantined}
+        if len(held) > HELD_PER_COMMIT:
+            held = set(sorted(held)[:HELD_PER_COMMIT])
         for one in waiting:
             rejections: list[Rejection] = []
             accepted = duplicates = 0
@@ -311,7 +318,7 @@ class RecorderActor(AsyncActor):
                 if row in refused:
                     why = refused[row]
                     field = "ts" if why.code in _TIME_CODES else name
-                    rejections.append(Rejection(item, why.code, why.text, field, why.quarantined))
+                    rejections.append(Rejection(item, why.code, why.text, field, row in held))
                 elif by_row[row] == 2:
                     rejections.append(Rejection(item, "WL-ING-043", _CONFLICT, name))
                 else:
@@ -332,7 +339,7 @@ class RecorderActor(AsyncActor):
             batch = one.batch
             for position in range(len(one)):
                 why = wanted.get(first + position)
-                if why is not None and len(rows) < QUARANTINE_PER_COMMIT:
+                if why is not None and len(rows) < HELD_PER_COMMIT:
                     number = batch.series[position]
                     rows.append(
                         QuarantineRow(
@@ -361,8 +368,8 @@ class RecorderActor(AsyncActor):
                 ts_ms=None,
                 value=None,
                 code=one.code,
-                text=one.text,
-                field=one.field,
+                text=printable(one.text),
+                field=printable(one.field),
                 payload=payload[:PAYLOAD_BYTES],
             )
             for one in rejections[: max(room, 0)]

@@ -13,6 +13,9 @@ from hub.cli.meanings_hub import HUB
 from hub.cli.meanings_metering import METERING
 from hub.cli.meanings_readings import READINGS
 from hub.cli.meanings_store import STORE
+from hub.cli.meanings_tariffs import TARIFFS
 from hub.config.codes import CodeText
 
-MEANINGS: Final[Mapping[str, CodeText]] = MappingProxyType({**STORE, **HUB, **READINGS, **METERING})
+MEANINGS: Final[Mapping[str, CodeText]] = MappingProxyType(
+    {**STORE, **HUB, **READINGS, **METERING, **TARIFFS}
+)

@@ -452,6 +452,18 @@ READINGS: Final[Mapping[str, CodeText]] = {
         "Nothing is measured there.",
         "Ask for another range.",
     ),
+    "WL-NRG-004": CodeText(
+        "no counter",
+        "The series is no register that counts up.",
+        "Only what a counter shows is spread between its readings.",
+        "Name a counter, such as main-meter.energy_import; GET /api/v1/series tells each kind.",
+    ),
+    "WL-NRG-005": CodeText(
+        "nothing to spread by",
+        "There is less than a week of measured energy for a profile, or the device has no power series.",
+        "Without them the shape would be a guess.",
+        "Stay with `gap: flat` and `shape: none`, and choose again later.",
+    ),
     "WL-REC-001": CodeText(
         "bug: commit failed",
         "Storing readings failed for a reason that nobody foresaw; nothing of them is acknowledged.",

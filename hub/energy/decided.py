@@ -19,6 +19,8 @@ class Why(StrEnum):
     """it fell to a value that is neither near zero nor explained by its width, and stayed"""
     WAITING = "waiting"
     """the readings that decide have not come yet"""
+    LIMIT = "limit"
+    """a single value or amount beyond what the series allows"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -119,6 +119,14 @@ def derive_cut(
     return flagged(whole, spans, Flag.SWAPPED)
 
 
+def parts_of(readings: Readings, cuts: Sequence[Cut], *, from_first: bool) -> list[tuple[Readings, bool]]:
+    """The streams that cuts make of readings, each with whether nothing of it is missing before its first."""
+    return [
+        (_part(readings, before, after), before is not None or from_first)
+        for before, after in pairwise([None, *cuts, None])
+    ]
+
+
 def _apart(before: Cut | None, after: Cut | None, span: Span) -> bool:
     """Whether the stretch between two cuts lies outside of a span."""
     behind = before is not None and before.at_ms >= span.end_ms

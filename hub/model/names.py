@@ -9,10 +9,11 @@ from hashlib import sha256
 from hub.errors import Refused
 
 DEVICE_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}\Z")
-_SERIES_KEY = re.compile(r"[a-z0-9][a-z0-9_]{0,63}\Z")
+SERIES_KEY = re.compile(r"[a-z0-9][a-z0-9_]{0,63}\Z")
 MAX_NAME_CHARS = 200
 _MAX_ID_CHARS = 64
 _HASH_CHARS = 8
+_JOINERS = "\u200c\u200d\u00a0"
 _LETTERS = str.maketrans({
     "æ": "ae", "œ": "oe", "ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "ħ": "h", "ı": "i", "ŋ": "n",
     "μ": "u", "ω": "ohm",
@@ -51,7 +52,7 @@ def series_key(name: str) -> str:
     Raises:
         Refused: ``WL-ING-011``, as for :func:`device_id`.
     """
-    if _SERIES_KEY.match(name):
+    if SERIES_KEY.match(name):
         return name
     plain = _plain(name, "series")
     slug = _distinct(re.sub(r"[^a-z0-9]+", "_", plain).strip("_"), name, plain, "series", "_")
@@ -63,6 +64,19 @@ def series_key(name: str) -> str:
             hint="use letters a-z and digits",
         )
     return slug
+
+
+def is_printable(text: str) -> bool:
+    """Whether a text is one line that every store, page and log can carry; joiners of letters are fine."""
+    return text.isprintable() or all(char.isprintable() or char in _JOINERS for char in text)
+
+
+def printable(text: str) -> str:
+    """The text as such a line: what is not printable becomes a space."""
+    if is_printable(text):
+        return text
+    kept = (char if char.isprintable() or char in _JOINERS else " " for char in text)
+    return " ".join("".join(kept).split())
 
 
 def entity_id(device: str, key: str) -> str:

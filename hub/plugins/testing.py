@@ -118,7 +118,7 @@ class MemoryIntake:
             self.changed.notify_all()
         return Stored(accepted, duplicates, tuple(rejections))
 
-    async def wait_rows(self, count: int, timeout_s: float = 10.0) -> None:
+    async def wait_rows(self, count: int, timeout_s: float = 30.0) -> None:
         """Return as soon as ``count`` rows are stored.
 
         Raises:

@@ -24,12 +24,15 @@ from hub.energy.derive import (
     LOOKBACK_READINGS,
     Derived,
 )
-from hub.energy.installations import Cut, cuts_of, derive_cut
+from hub.energy.doubts import OpenDoubt, open_doubts
+from hub.energy.installations import Cut, cuts_of, derive_cut, parts_of
 from hub.energy.intervals import USUAL_OF
 from hub.energy.reach import reach
 from hub.energy.slots import SLOT_MS, Readings, Rule
-from hub.model.series import Series
+from hub.energy.spread import Spread
+from hub.model.series import Behaviour, Series
 from hub.storage.corrected import CorrectedReadings
+from hub.storage.counting import FLAT, Counting, load_counting, spread_of
 from hub.storage.metering import installations_of
 from hub.storage.readings import Columns, read_before
 
@@ -64,6 +67,17 @@ def rederive(conn: sa.Connection, series: Series, start_ms: int, end_ms: int) ->
     return stream.derived(start_ms, end_ms)
 
 
+def doubts_in(conn: sa.Connection, series: Series, start_ms: int, end_ms: int) -> list[OpenDoubt]:
+    """What of a series is kept aside in ``[start_ms, end_ms)`` for a person or later readings to decide."""
+    stream = Stream.of(conn, series)
+    found = stream.found(start_ms, end_ms).fetched
+    return [
+        doubt
+        for part, from_first in parts_of(found.readings, stream.cuts_in(found), from_first=found.from_first)
+        for doubt in open_doubts(Rule.of(series), part, start_ms, end_ms, from_first=from_first)
+    ]
+
+
 @dataclass(frozen=True, slots=True)
 class Stream:
     """What the figures of a series are derived from: its corrected readings and its cuts."""
@@ -71,11 +85,17 @@ class Stream:
     series: Series
     readings: CorrectedReadings
     cuts: tuple[Cut, ...]
+    counting: Counting = FLAT
 
     @classmethod
     def of(cls, conn: sa.Connection, series: Series) -> Stream:
         """As people decided until now."""
-        return cls(series, CorrectedReadings.of(conn, series.no), cuts_of(installations_of(conn, series.no)))
+        return cls(
+            series,
+            CorrectedReadings.of(conn, series.no),
+            cuts_of(installations_of(conn, series.no)),
+            load_counting(conn, series.no) if series.behaviour is Behaviour.COUNTER else FLAT,
+        )
 
     def with_corrections(self, corrections: tuple[Correction, ...]) -> Stream:
         """As other decisions would leave it."""
@@ -87,35 +107,53 @@ class Stream:
         ``within`` leaves out parts of the stream that lie outside of it, so that of a slot in which a meter was
         swapped only one meter is seen.
         """
-        rule = Rule.of(self.series)
-        back, ahead = LOOKBACK_READINGS, LOOKAHEAD_READINGS
-        while True:
-            found = _fetch(self.readings, start_ms, end_ms, back, ahead)
-            cuts = [cut for cut in self.cuts if found.covers(cut.at_ms)]
-            derived = derive_cut(
-                rule,
-                found.readings,
-                cuts,
-                start_ms,
-                end_ms,
-                from_first=found.from_first,
-                to_last=found.to_last,
-                within=within,
-            )
-            if (derived.anchored or found.from_first) and (derived.settled or found.to_last):
-                break
-            back *= 1 if derived.anchored else _WIDEN
-            ahead *= 1 if derived.settled else _WIDEN
-        derived = flagged(derived, touched(found.readings, self.readings.corrections))
+        found = self.found(start_ms, end_ms, within)
+        derived = flagged(found.derived, touched(found.fetched.readings, self.readings.corrections))
         return Rederived(
             self.series.no,
             start_ms,
             end_ms,
             derived,
-            self._seen(found),
-            found.to_last,
+            self._seen(found.fetched),
+            found.fetched.to_last,
             self._may_fold(derived),
         )
+
+    def found(self, start_ms: int, end_ms: int, within: Span | None = None) -> _Found:
+        """The range derived, and what it was derived from."""
+        rule = Rule.of(self.series)
+        back, ahead = LOOKBACK_READINGS, LOOKAHEAD_READINGS
+        while True:
+            fetched = _fetch(self.readings, start_ms, end_ms, back, ahead)
+            cuts = self.cuts_in(fetched)
+            derived = derive_cut(
+                rule,
+                fetched.readings,
+                cuts,
+                start_ms,
+                end_ms,
+                from_first=fetched.from_first,
+                to_last=fetched.to_last,
+                spread=self._spread(fetched.readings, cuts),
+                within=within,
+            )
+            if (derived.anchored or fetched.from_first) and (derived.settled or fetched.to_last):
+                return _Found(fetched, derived)
+            back *= 1 if derived.anchored else _WIDEN
+            ahead *= 1 if derived.settled else _WIDEN
+
+    def cuts_in(self, fetched: _Fetched) -> list[Cut]:
+        """Cuts with no reading left out between them and the fetched ones."""
+        return [cut for cut in self.cuts if fetched.covers(cut.at_ms)]
+
+    def _spread(self, readings: Readings, cuts: list[Cut]) -> Spread | None:
+        """How amounts are spread between these readings and the values at the cuts."""
+        if self.counting == FLAT:
+            return None
+        times = [*readings.ts_ms[:1].tolist(), *readings.ts_ms[-1:].tolist(), *(cut.at_ms for cut in cuts)]
+        ends = [min(times), max(times)] if times else []
+        span = Readings.of(ends, [0.0] * len(ends))
+        return spread_of(self.readings.conn, self.series, self.counting, span)
 
     def _seen(self, found: _Fetched) -> NDArray[np.int64]:
         """Times of the newest stored readings that went in, those too that corrections leave out."""
@@ -159,6 +197,14 @@ def _up_to_cuts(stream: Stream, start_ms: int, end_ms: int) -> tuple[int, int]:
     if later and not len(stream.readings.after(end_ms - 1, 1).ts_ms):
         end_ms = later[0] + 1
     return start_ms, end_ms
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A derivation and its readings."""
+
+    fetched: _Fetched
+    derived: Derived
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hub.errors import Refused
-from hub.model.names import DEVICE_ID, device_id, series_key
+from hub.model.names import DEVICE_ID, device_id, is_printable, printable, series_key
 
 
 @pytest.mark.parametrize(
@@ -72,3 +72,9 @@ def test_an_id_is_valid_and_stays_as_it_is(name: str) -> None:
     assert DEVICE_ID.match(slug)
     assert device_id(slug) == slug
     assert series_key(series_key(name)) == series_key(name)
+
+
+def test_a_printable_text_is_one_line_without_control_characters() -> None:
+    assert printable("Küche 👩\u200d🔧\u00a05") == "Küche 👩\u200d🔧\u00a05"
+    assert printable("a\x00b\n c\x1b[0m\u2028\ud800d\u202e") == "a b c [0m d"
+    assert not is_printable("a\x00")

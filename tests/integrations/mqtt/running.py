@@ -15,7 +15,7 @@ from integrations.mqtt.source import MqttSource, connect
 from tests.peers.mosquitto import Mosquitto
 
 STEP_S = 0.01
-LIMIT_S = 15.0
+LIMIT_S = 30.0
 
 
 @dataclass

@@ -15,7 +15,8 @@ from hub.plugins.api import BrokerAddress, CannotConnect, InvalidAuth
 from hub.plugins.testing import MemoryIntake
 from integrations.mqtt.source import connect
 from tests.integrations.mqtt.running import publisher, running, subscribed
-from tests.peers.mosquitto import Mosquitto, free_port
+from tests.peers.mosquitto import Mosquitto
+from tests.peers.ports import free_port
 
 METERS = [{"topic": "meters/+/power", "device": "{1}", "series": "power", "unit": "W"}]
 METERS_JSON = [{**METERS[0], "value": "{{ json.power }}"}]
@@ -152,7 +153,10 @@ async def test_what_was_acknowledged_does_not_come_again_after_a_restart_of_the_
         assert "a.power" not in run.intake.rows
 
 
-async def test_stopping_the_hub_finishes_what_is_in_hand(mosquitto: Mosquitto) -> None:
+async def test_stopping_the_hub_finishes_what_is_in_hand(
+    mosquitto: Mosquitto, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("integrations.mqtt.source._FINISH_S", 30.0)
     intake = MemoryIntake()
     async with running(mosquitto, intake, topics=METERS) as run:
         intake.gate.clear()
@@ -351,7 +355,7 @@ async def test_a_broker_that_refuses_mqtt_5_gets_mqtt_3(caplog: pytest.LogCaptur
     try:
         async with connect({"broker": f"127.0.0.1:{port}", "discovery": "off", "topics": METERS}) as source:
             task = asyncio.create_task(source.run(intake))
-            async with aiomqtt.Client("127.0.0.1", port) as client, asyncio.timeout(15):
+            async with aiomqtt.Client("127.0.0.1", port) as client, asyncio.timeout(30):
                 while not intake.rows:
                     await client.publish("meters/a/power", "4", qos=1)
             task.cancel()
@@ -366,6 +370,6 @@ async def test_the_birth_is_announced_and_no_will_is_left(mosquitto: Mosquitto) 
     async with publisher(mosquitto) as client:
         await client.subscribe("homeassistant/status")
         async with running(mosquitto, discovery="inbox"):
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 assert (await anext(client.messages)).payload == b"online"
     assert mosquitto.log.count("No will message specified") == mosquitto.log.count("Sending CONNACK")
