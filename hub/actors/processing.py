@@ -322,7 +322,7 @@ class ProcessingActor(AsyncActor):
                 await self._flush()
                 while self._dirty and self._clock.monotonic_s() < self._until_s:
                     await self._derive_some()
-                await self._store.clear_decisions(self._dirty.keys() | self._buffers.keys())
+                await self._store.clear_decisions(self._is_settled)
                 await self._settle_choices()
                 await self._store.derive_days(self._registry)
                 self._recovered()
@@ -338,7 +338,7 @@ class ProcessingActor(AsyncActor):
         done = [
             (number, start_ms)
             for number, start_ms in self._marks.past(self._seen_seq)[:CLEARED_PER_TURN]
-            if not any(one in self._dirty or one in self._buffers for one in self._moved_by(number))
+            if self._is_settled(number)
         ]
         cleared = [mark for mark in done if self._marks.clear(*mark, self._seen_seq)]
         if not len(changed.series) and not cleared:
@@ -349,6 +349,10 @@ class ProcessingActor(AsyncActor):
             self._distrust(series, changed.slots.start_ms)
             raise
         self._tell(series, changed.slots.start_ms, revision)
+
+    def _is_settled(self, number: int) -> bool:
+        """Whether nothing that depends on readings of this series waits to be derived."""
+        return not any(one in self._dirty or one in self._buffers for one in self._moved_by(number))
 
     def _moved_by(self, number: int) -> list[int]:
         """Series whose figures depend on readings of this one."""
