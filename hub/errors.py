@@ -75,6 +75,10 @@ class NotFound(Refused):
     """The object is missing or not yours; both look the same (HTTP 404)."""
 
 
+class StateConflict(Refused):
+    """The object is in a state that does not allow this, such as undone already (HTTP 409)."""
+
+
 class Forbidden(Refused):
     """Known caller, missing right (HTTP 403)."""
 

@@ -18,6 +18,7 @@ from hub.errors import (
     QueueFull,
     Refused,
     RetryLater,
+    StateConflict,
     Unauthenticated,
     WattlineError,
 )
@@ -70,6 +71,7 @@ _STATUS: tuple[tuple[type[WattlineError], int], ...] = (
     (Forbidden, 403),
     (NotFound, 404),
     (TooSlow, 408),
+    (StateConflict, 409),
     (TooLarge, 413),
     (WrongType, 415),
     (Refused, 422),

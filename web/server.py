@@ -20,7 +20,20 @@ from hub.errors import AskUser
 from web import openapi
 from web.body import DEADLINE_S, LARGE_BODIES, READ_DEADLINE_S, LargeBodies
 from web.connections import CONNECTIONS, MAX_LINE_BYTES, guarded
-from web.handlers import auth, counting, devices, history, me, outside, readings, storage, system, users
+from web.handlers import (
+    auth,
+    corrections,
+    counting,
+    devices,
+    history,
+    me,
+    metering,
+    outside,
+    readings,
+    storage,
+    system,
+    users,
+)
 from web.hub import BOOK, HUB
 from web.middleware.border import HttpMetrics, add_headers, border
 from web.middleware.gate import gate
@@ -34,8 +47,19 @@ LOGGER = logging.getLogger(__name__)
 IDLE_S = 30.0
 SHUTDOWN_S = 2.0
 _RESOURCES: tuple[ModuleType, ...] = (
-    auth, me, users, devices, readings, history, counting, system, storage, outside,
-)  # fmt: skip
+    auth,
+    me,
+    users,
+    devices,
+    readings,
+    corrections,
+    metering,
+    history,
+    counting,
+    system,
+    storage,
+    outside,
+)
 
 
 def declared_routes(hub: Hub) -> list[Route]:
