@@ -1,0 +1,400 @@
+"""Who was fed by what, per slot, in whole numbers that add up exactly.
+
+In every slot::
+
+    import + production + discharge + other sources = export + charge + consumption + not measured
+
+Sub-meters form a tree: what a device uses itself is its meter less the meters behind it. What cannot be so is
+named and never negative: use that no meter shows (*not measured*), a source that none shows (*unmeasured
+generation*, *missing meter*, *no grid meter*, *wrong sign*, or a small *meter skew*), own use of a meter while one
+behind it is silent (*missing child*), and meters behind a meter that count more than it does (*excess*).
+
+Sources feed uses in proportion (:attr:`Rule.PROPORTIONAL`) or in an order of devices (:attr:`Rule.PRIORITY`).
+Export takes from the grid, and charging from a battery, only what nothing else can give: import and export of one
+quarter of an hour happened one after the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+from typing import Final
+
+import numpy as np
+
+from hub.energy.exact import Ints, priced, product, spread
+from hub.energy.site_meters import CONSUMERS
+from hub.energy.site_slots import Bools, SiteSlots
+from hub.energy.slots import Int64
+from hub.energy.stock import CARRIED, Stock, StockWalk, walk
+from hub.model.series import Role
+
+
+class Source(IntEnum):
+    """Rows of :attr:`Allocation.fed_mwh`."""
+
+    GRID = 0
+    SOLAR = 1
+    BATTERY = 2
+    OTHER = 3
+
+
+class UseKind(StrEnum):
+    """What a use is."""
+
+    EXPORT = "export"
+    CHARGE = "charge"
+    CONSUMPTION = "consumption"
+    MISSING_CHILD = "missing_child"
+    NOT_MEASURED = "not_measured"
+
+
+class Residual(StrEnum):
+    """Why a source had to be assumed that no meter shows."""
+
+    MISSING_METER = "missing_meter"
+    NO_GRID_METER = "no_grid_meter"
+    WRONG_SIGN = "wrong_sign"
+    METER_SKEW = "meter_skew"
+    UNMEASURED_GENERATION = "unmeasured_generation"
+    EXCESS = "submeters_exceed_parent"
+
+
+RESIDUALS: Final = tuple(Residual)
+SKEW_MWH: Final = 5_000
+"""Meters that differ by up to 5 Wh in a quarter of an hour, or by 2 % of what flows, are only not in step."""
+
+
+class Rule(StrEnum):
+    """How sources are shared out."""
+
+    PROPORTIONAL = "proportional"
+    PRIORITY = "priority"
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """A row of the uses; ``device`` is empty for what belongs to the whole house."""
+
+    kind: UseKind
+    device: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SlotPrices:
+    """Prices in 1e-8 of the currency per kWh, one per slot; where the mask is false the price is pending."""
+
+    import_e8: Int64
+    import_known: Bools
+    export_e8: Int64
+    export_known: Bools
+
+
+@dataclass(frozen=True, slots=True)
+class SlotCarbon:
+    """Carbon intensity of the grid in mg/kWh, one per slot."""
+
+    import_mg: Int64
+    known: Bools
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """Both sides of every slot, without who fed whom.
+
+    ``give_mwh`` and ``take_mwh`` (devices, slots) are what each device itself gives and takes, the meters behind
+    it taken out. ``residual_mwh`` has a row per :data:`RESIDUALS`. ``used_mwh`` has a row per use.
+    """
+
+    site: SiteSlots
+    give_mwh: Int64
+    take_mwh: Int64
+    uses: tuple[Use, ...]
+    used_mwh: Int64
+    sources_mwh: Int64
+    residual_mwh: Int64
+
+
+@dataclass(frozen=True, slots=True)
+class Allocation:
+    """Who was fed by what. ``fed_mwh`` is (sources, uses, slots).
+
+    ``cost`` and ``co2`` are (uses, slots): cost in 1e-14 of the currency (mWh x 1e-8 per kWh), CO2 in ng (mWh x
+    mg/kWh); what comes out of a battery brings along what it cost to charge. ``unpriced_mwh`` and
+    ``uncounted_mwh`` say how much of a use has no price, or no carbon intensity, yet. ``revenue`` is what export
+    earned, ``unsold_mwh`` export whose price is not known.
+
+    Sums, exactly, in every slot: ``fed`` over uses = sources, over sources = uses; import x price = ``cost`` over
+    all uses but charging + ``lost`` + change of the stock; the same for CO2.
+    """
+
+    balance: Balance
+    fed_mwh: Int64
+    cost: Ints
+    co2: Ints
+    unpriced_mwh: Int64
+    uncounted_mwh: Int64
+    from_grid_mwh: Int64
+    revenue: Ints
+    unsold_mwh: Int64
+    import_cost: Ints
+    import_co2: Ints
+    stock: StockWalk
+    stock_in: Ints
+    stored_mwh: Int64
+    drawn_mwh: Int64
+
+    def stock_change(self, what: str) -> Ints:
+        """Change of what the stock carries, per slot: ``energy``, or one of :data:`CARRIED`."""
+        walked = self.stock
+        if what == "energy":
+            return self.stored_mwh - self.drawn_mwh - walked.loss_mwh + walked.opening_mwh
+        row = CARRIED.index(what)
+        return np.asarray(self.stock_in[row] - walked.out[row] - walked.lost[row])
+
+
+def uses_of(site: SiteSlots) -> tuple[Use, ...]:
+    """Rows of the uses; they depend on the meters only, so months of one house can be put side by side."""
+    takers = [meter for meter in site.meters if meter.role not in (Role.GRID, Role.BATTERY)]
+    parents = {meter.parent for meter in site.meters} - {None}
+    return (
+        Use(UseKind.EXPORT),
+        Use(UseKind.CHARGE),
+        *(Use(UseKind.CONSUMPTION, meter.device) for meter in takers),
+        *(Use(UseKind.MISSING_CHILD, meter.device) for meter in takers if meter.device in parents),
+        Use(UseKind.NOT_MEASURED),
+    )
+
+
+def balance(site: SiteSlots) -> Balance:
+    """Resolve the tree of meters and close every slot with named residuals."""
+    tree = _Tree(site)
+    grid, battery = site.rows(Role.GRID), site.rows(Role.BATTERY)
+    sources = np.zeros((4, site.count), np.int64)
+    sources[Source.GRID] = tree.give[grid].sum(axis=0)
+    sources[Source.BATTERY] = tree.give[battery].sum(axis=0)
+    sources[Source.SOLAR] = tree.give.sum(axis=0) - sources[Source.GRID] - sources[Source.BATTERY]
+    uses = uses_of(site)
+    used = np.zeros((len(uses), site.count), np.int64)
+    used[0], used[1] = tree.take[grid].sum(axis=0), tree.take[battery].sum(axis=0)
+    for row, use in enumerate(uses):
+        if use.kind is UseKind.CONSUMPTION:
+            used[row] = np.where(tree.missing_at(use.device), 0, tree.taken_by(use.device))
+        elif use.kind is UseKind.MISSING_CHILD:
+            used[row] = np.where(tree.missing_at(use.device), tree.taken_by(use.device), 0)
+    open_mwh = sources.sum(axis=0) + tree.excess - used.sum(axis=0)
+    used[-1] = np.maximum(open_mwh, 0)
+    residual = _residuals(site, np.maximum(-open_mwh, 0), tree.excess, used[:-1].sum(axis=0))
+    sources[Source.OTHER] = residual.sum(axis=0)
+    return Balance(site, tree.give, tree.take, uses, used, sources, residual)
+
+
+class _Tree:
+    """Own give and take of every device: its meter less the meters behind it."""
+
+    def __init__(self, site: SiteSlots) -> None:
+        self._site = site
+        self._row = {meter.device: row for row, meter in enumerate(site.meters)}
+        self._children: dict[int, list[int]] = {}
+        for row, meter in enumerate(site.meters):
+            if meter.parent in self._row:
+                self._children.setdefault(self._row[meter.parent], []).append(row)
+        self.give, self.take = site.give_mwh.copy(), site.take_mwh.copy()
+        self.excess = np.zeros(site.count, np.int64)
+        self._missing: dict[int, Bools] = {}
+        done: set[int] = set()
+        for row in self._children:
+            self._resolve(row, done)
+
+    def taken_by(self, device: str) -> Int64:
+        """What a device uses itself."""
+        return np.asarray(self.take[self._row[device]])
+
+    def missing_at(self, device: str) -> Bools:
+        """Slots in which a meter behind this one was silent, so that its use hides in this one's."""
+        row = self._row[device]
+        return self._missing.get(row, np.zeros(self._site.count, np.bool_))
+
+    def _resolve(self, row: int, done: set[int]) -> Int64:
+        """Net of a device as its meter shows it, or as those behind it do where it is silent."""
+        site = self._site
+        net: Int64 = site.take_mwh[row] - site.give_mwh[row]
+        behind = self._children.get(row)
+        if behind is None:
+            return net
+        inner = np.zeros(site.count, np.int64)
+        for child in behind:
+            inner += self._resolve(child, done)
+        whole = np.where(site.known[row], net, inner)
+        if row in done:
+            return np.asarray(whole)
+        done.add(row)
+        own = whole - inner
+        self.take[row] = np.maximum(own, 0)
+        self._missing[row] = ~site.known[behind].all(axis=0) & site.known[row]
+        if site.meters[row].role in CONSUMERS:
+            self.give[row] = 0
+            self.excess += np.maximum(-own, 0)
+        else:
+            self.give[row] = np.maximum(-own, 0)
+        return np.asarray(whole)
+
+
+def _residuals(site: SiteSlots, short: Int64, excess: Int64, used: Int64) -> Int64:
+    """The assumed source of each slot in the row of its reason."""
+    rows = np.zeros((len(RESIDUALS), site.count), np.int64)
+    rows[RESIDUALS.index(Residual.EXCESS)] = excess
+    if not short.any():
+        return rows
+    sources = site.rows(Role.GRID, Role.SOLAR, Role.BATTERY)
+    reasons = (
+        (Residual.MISSING_METER, ~site.known[sources].all(axis=0)),
+        (Residual.NO_GRID_METER, np.full(site.count, not site.rows(Role.GRID))),
+        (Residual.WRONG_SIGN, site.wrong_mwh.any(axis=0)),
+        (Residual.METER_SKEW, short <= np.maximum(used // 50, SKEW_MWH)),
+        (Residual.UNMEASURED_GENERATION, np.ones(site.count, np.bool_)),
+    )
+    left = short > 0
+    for reason, mask in reasons:
+        here = left & mask
+        rows[RESIDUALS.index(reason)][here] = short[here]
+        left &= ~here
+    return rows
+
+
+def allocate(
+    site: SiteSlots,
+    *,
+    prices: SlotPrices | None = None,
+    carbon: SlotCarbon | None = None,
+    stock: Stock | None = None,
+    rule: Rule = Rule.PROPORTIONAL,
+    order: Sequence[str] = (),
+) -> Allocation:
+    """Share the sources of every slot among its uses.
+
+    Args:
+        site: the columns of the house.
+        prices: None where nothing is known: then all energy from the grid is pending.
+        carbon: as ``prices``, for CO2.
+        stock: what the batteries hold at the beginning; None is an empty book.
+        rule: in proportion, or by the order of devices.
+        order: with :attr:`Rule.PRIORITY` the devices that come first, in this order; others follow by id.
+    """
+    closed = balance(site)
+    fed = _fed(closed, _ranks(closed.uses, rule, order))
+    grid = fed[Source.GRID]
+    bought, unpriced = _bought(grid, prices)
+    emitted, uncounted = _emitted(grid, carbon)
+    blind = _blind(closed, fed[Source.OTHER])
+    unpriced, uncounted = unpriced + blind, uncounted + blind
+    stored = np.stack([grid[1], bought[1], emitted[1], unpriced[1], uncounted[1]])
+    drawn = closed.sources_mwh[Source.BATTERY] - fed[Source.BATTERY, 1]
+    charged = closed.used_mwh[1] - fed[Source.BATTERY, 1]
+    walked = walk(stock or Stock(), site.start_ms, charged, drawn, stored, site.soc)
+    out = fed[Source.BATTERY].copy()
+    out[1] = 0  # what a battery gives to a battery stays in the stock
+    shared = [priced(walked.out[row], out, drawn) for row in range(len(CARRIED))]
+    revenue, unsold = _sold(closed.used_mwh[0], prices)
+    return Allocation(
+        balance=closed,
+        fed_mwh=fed,
+        cost=bought + shared[1],
+        co2=emitted + shared[2],
+        unpriced_mwh=unpriced + shared[3],
+        uncounted_mwh=uncounted + shared[4],
+        from_grid_mwh=grid + shared[0],
+        revenue=revenue,
+        unsold_mwh=unsold,
+        import_cost=bought.sum(axis=0),
+        import_co2=emitted.sum(axis=0),
+        stock=walked,
+        stock_in=stored,
+        stored_mwh=charged,
+        drawn_mwh=drawn,
+    )
+
+
+def _bought(grid: Int64, prices: SlotPrices | None) -> tuple[Ints, Int64]:
+    if prices is None:
+        return np.zeros_like(grid), grid
+    cost = product(grid, np.where(prices.import_known, prices.import_e8, 0))
+    return cost, np.where(prices.import_known, 0, grid)
+
+
+def _emitted(grid: Int64, carbon: SlotCarbon | None) -> tuple[Ints, Int64]:
+    if carbon is None:
+        return np.zeros_like(grid), grid
+    return product(grid, np.where(carbon.known, carbon.import_mg, 0)), np.where(carbon.known, 0, grid)
+
+
+def _sold(export: Int64, prices: SlotPrices | None) -> tuple[Ints, Int64]:
+    if prices is None:
+        return np.zeros_like(export), export
+    return (
+        product(export, np.where(prices.export_known, prices.export_e8, 0)),
+        np.where(prices.export_known, 0, export),
+    )
+
+
+def _blind(closed: Balance, other: Int64) -> Int64:
+    """Energy that a silent or absent grid meter hides: it has a price, but nobody knows how much there was."""
+    hidden = np.zeros(closed.site.count, np.bool_)
+    for reason in (Residual.MISSING_METER, Residual.NO_GRID_METER):
+        hidden |= closed.residual_mwh[RESIDUALS.index(reason)] > 0
+    return np.where(hidden, other, 0)
+
+
+# --- sharing
+
+
+def _fed(closed: Balance, ranks: Int64 | None) -> Int64:
+    fed = np.zeros((4, *closed.used_mwh.shape), np.int64)
+    rest = closed.sources_mwh.copy()
+    fed[:, 0] = _drawn(rest, closed.used_mwh[0], (Source.SOLAR, Source.BATTERY, Source.OTHER), Source.GRID)
+    fed[:, 1] = _drawn(rest, closed.used_mwh[1], (Source.GRID, Source.SOLAR, Source.OTHER), Source.BATTERY)
+    uses = closed.used_mwh[2:].copy()
+    if ranks is not None:
+        _by_rank(fed[:, 2:], rest, uses, ranks)
+        return fed
+    for source in (Source.GRID, Source.SOLAR, Source.BATTERY):
+        if rest[source].any():
+            fed[source, 2:] = spread(rest[source], uses, uses.sum(axis=0))
+            uses -= fed[source, 2:]
+    fed[Source.OTHER, 2:] = uses
+    return fed
+
+
+def _drawn(rest: Int64, amount: Int64, first: Sequence[Source], last: Source) -> Int64:
+    """Take ``amount`` out of ``rest``: of the first sources in proportion, of the last what they cannot give."""
+    parts = np.zeros_like(rest)
+    if not amount.any():
+        return parts
+    rows = list(first)
+    there = rest[rows].sum(axis=0)
+    got = np.minimum(amount, there)
+    parts[rows] = spread(got, rest[rows], there)
+    parts[last] = amount - got
+    rest -= parts
+    return parts
+
+
+def _by_rank(fed: Int64, rest: Int64, uses: Int64, ranks: Int64) -> None:
+    """First in the order, first served: by the sun, then the battery, then the grid."""
+    ends = np.cumsum(uses[ranks], axis=0)
+    begins = ends - uses[ranks]
+    reached = np.zeros(uses.shape[1], np.int64)
+    for source in (Source.SOLAR, Source.BATTERY, Source.OTHER, Source.GRID):
+        until = reached + rest[source]
+        fed[source, ranks] = np.maximum(np.minimum(ends, until) - np.maximum(begins, reached), 0)
+        reached = until
+
+
+def _ranks(uses: Sequence[Use], rule: Rule, order: Sequence[str]) -> Int64 | None:
+    """Positions of the uses after export and charging in the order in which they are served."""
+    if rule is Rule.PROPORTIONAL:
+        return None
+    place = {device: rank for rank, device in enumerate(order)}
+    keys = [(place.get(use.device, len(place)), at) for at, use in enumerate(uses[2:])]
+    return np.array([at for _, at in sorted(keys)], np.int64)
