@@ -121,7 +121,8 @@ class Allocation:
     """Who was fed by what. ``fed_mwh`` is (sources, uses, slots).
 
     ``cost`` and ``co2`` are (uses, slots): cost in 1e-14 of the currency (mWh x 1e-8 per kWh), CO2 in ng (mWh x
-    mg/kWh); what comes out of a battery brings along what it cost to charge. ``unpriced_mwh`` and
+    mg/kWh); what comes out of a battery brings along what it cost to charge. ``bought`` and ``emitted`` are the
+    parts of them that came from the grid directly. ``unpriced_mwh`` and
     ``uncounted_mwh`` say how much of a use has no price, or no carbon intensity, yet. ``revenue`` is what export
     earned, ``unsold_mwh`` export whose price is not known.
 
@@ -133,6 +134,8 @@ class Allocation:
     fed_mwh: Int64
     cost: Ints
     co2: Ints
+    bought: Ints
+    emitted: Ints
     unpriced_mwh: Int64
     uncounted_mwh: Int64
     from_grid_mwh: Int64
@@ -271,6 +274,7 @@ def allocate(
     stock: Stock | None = None,
     rule: Rule = Rule.PROPORTIONAL,
     order: Sequence[str] = (),
+    stops: Sequence[int] = (),
 ) -> Allocation:
     """Share the sources of every slot among its uses.
 
@@ -281,6 +285,7 @@ def allocate(
         stock: what the batteries hold at the beginning; None is an empty book.
         rule: in proportion, or by the order of devices.
         order: with :attr:`Rule.PRIORITY` the devices that come first, in this order; others follow by id.
+        stops: positions of slots before which the stock is told, in :attr:`StockWalk.at`.
     """
     closed = balance(site)
     fed = _fed(closed, _ranks(closed.uses, rule, order))
@@ -292,7 +297,7 @@ def allocate(
     stored = np.stack([grid[1], bought[1], emitted[1], unpriced[1], uncounted[1]])
     drawn = closed.sources_mwh[Source.BATTERY] - fed[Source.BATTERY, 1]
     charged = closed.used_mwh[1] - fed[Source.BATTERY, 1]
-    walked = walk(stock or Stock(), site.start_ms, charged, drawn, stored, site.soc)
+    walked = walk(stock or Stock(), site.start_ms, charged, drawn, stored, site.soc, stops)
     out = fed[Source.BATTERY].copy()
     out[1] = 0  # what a battery gives to a battery stays in the stock
     shared = [priced(walked.out[row], out, drawn) for row in range(len(CARRIED))]
@@ -302,6 +307,8 @@ def allocate(
         fed_mwh=fed,
         cost=bought + shared[1],
         co2=emitted + shared[2],
+        bought=bought,
+        emitted=emitted,
         unpriced_mwh=unpriced + shared[3],
         uncounted_mwh=uncounted + shared[4],
         from_grid_mwh=grid + shared[0],

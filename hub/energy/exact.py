@@ -31,7 +31,10 @@ def wide(column: Ints) -> Ints:
 
 def product(left: Ints, right: Ints) -> Ints:
     """``left * right``, exactly."""
-    return left * right if fits(left, right) else np.asarray(wide(left) * wide(right))
+    if fits(left, right):
+        return np.asarray(left * right, np.int64)
+    result: Ints = np.multiply(wide(left), wide(right))
+    return result
 
 
 def spread(amount: Ints, weights: Ints, total: Ints) -> Ints:

@@ -13,6 +13,7 @@ holds had it from before the book was opened: *opening stock*, which carries nei
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -56,7 +57,8 @@ class StockWalk:
     """The inventory over slots, in mWh and in what is carried (rows as :data:`CARRIED`).
 
     Per slot: charged - discharged - ``loss`` + ``opening`` is the change of the stock, for what is carried
-    accordingly (an opening stock carries nothing). ``after`` is the stock at the end.
+    accordingly (an opening stock carries nothing). ``after`` is the stock at the end, ``at`` that before each of
+    the stops that were asked for.
     """
 
     loss_mwh: Ints
@@ -64,12 +66,22 @@ class StockWalk:
     out: Ints
     lost: Ints
     after: Stock
+    at: tuple[Stock, ...] = ()
 
 
 def walk(
-    stock: Stock, start_ms: int, charged_mwh: Ints, discharged_mwh: Ints, carried: Ints, soc: Float64
+    stock: Stock,
+    start_ms: int,
+    charged_mwh: Ints,
+    discharged_mwh: Ints,
+    carried: Ints,
+    soc: Float64,
+    stops: Sequence[int] = (),
 ) -> StockWalk:
-    """Walk the inventory from ``stock`` over slots; ``carried`` (5, slots) comes in with what is charged."""
+    """Walk the inventory from ``stock`` over slots; ``carried`` (5, slots) comes in with what is charged.
+
+    ``stops`` are positions of slots, rising.
+    """
     count = len(charged_mwh)
     loss, opening = [0] * count, [0] * count
     out, lost = ([[0] * count for _ in CARRIED] for _ in range(2))
@@ -77,7 +89,10 @@ def walk(
     charged, discharged = charged_mwh.tolist(), discharged_mwh.tolist()
     incoming, percent = carried.tolist(), soc.tolist()
     book = _Book(stock)
+    found: list[Stock] = []
     for at in active:
+        while len(found) < len(stops) and stops[len(found)] <= at:
+            found.append(book.closed())
         slot_ms = start_ms + at * SLOT_MS
         written_off, gone = book.new_day(slot_ms)
         book.put(charged[at], [row[at] for row in incoming])
@@ -88,7 +103,9 @@ def walk(
         for row in range(len(CARRIED)):
             out[row][at] = left[row]
             lost[row][at] = gone[row] + also_gone[row]
-    return StockWalk(_ints(loss), _ints(opening), _rows(out), _rows(lost), book.closed())
+    after = book.closed()
+    found += [after] * (len(stops) - len(found))
+    return StockWalk(_ints(loss), _ints(opening), _rows(out), _rows(lost), after, tuple(found))
 
 
 class _Book:

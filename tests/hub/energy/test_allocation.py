@@ -35,7 +35,7 @@ roles = st.sampled_from([Role.GRID, Role.SOLAR, Role.BATTERY, Role.LOAD, Role.EV
 def sites(draw: st.DrawFn) -> SiteSlots:
     """Any house: silent meters, both sides at once, any tree, registers that ran backwards."""
     names = [f"m{at}" for at in range(draw(st.integers(1, 6)))]
-    columns = {}
+    columns: dict[str, Column] = {}
     for at, name in enumerate(names):
         role = draw(roles)
         parent = draw(st.sampled_from([None, *names[:at]])) if role is not Role.GRID else None
