@@ -50,7 +50,7 @@ def spread(amount: Ints, weights: Ints, total: Ints) -> Ints:
         reached = amount * running // divisor
     else:
         reached = narrow(wide(amount) * wide(running) // wide(divisor))
-    parts = np.empty_like(reached)
+    parts: Ints = np.empty_like(reached)
     parts[0] = reached[0]
     np.subtract(reached[1:], reached[:-1], out=parts[1:])
     return parts

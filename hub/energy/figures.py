@@ -42,11 +42,9 @@ class Money:
     amount: int
     pending_mwh: int
 
-    def text(self, energy_mwh: int = 0) -> str | None:
-        """Exact decimal text; None where all of ``energy_mwh`` waits for its price."""
-        if self.pending_mwh and self.amount == 0 and self.pending_mwh >= energy_mwh:
-            return None
-        return money_text(self.amount)
+    def text(self) -> str | None:
+        """Exact decimal text; None where nothing has a price yet and something waits for one."""
+        return None if self.pending_mwh and not self.amount else money_text(self.amount)
 
 
 def money_text(amount: int) -> str:
@@ -157,9 +155,7 @@ def _in_stock(sums: SiteSums, what: str, bucket: int) -> int:
 def money_json(sums: SiteSums, bucket: int) -> dict[str, Any]:
     """Cost of the grid, earnings of export, and their sum; ``pending_kwh`` waits for its price."""
     bought, sold = import_money(sums, bucket), export_money(sums, bucket)
-    imported = int(flow_mwh(sums, "import")[bucket]) + int(flow_mwh(sums, "other_source")[bucket])
-    exported = int(flow_mwh(sums, "export")[bucket])
-    texts = bought.text(imported), sold.text(exported)
+    texts = bought.text(), sold.text()
     known = [one.amount for one, text in zip((bought, sold), texts, strict=True) if text is not None]
     return {
         "import": texts[0],
@@ -173,10 +169,8 @@ def money_json(sums: SiteSums, bucket: int) -> dict[str, Any]:
 def carbon_json(sums: SiteSums, bucket: int) -> dict[str, Any]:
     """CO2 of the grid's energy in kg."""
     pending = int(sums.uncounted_mwh[:, bucket].sum()) + _in_stock(sums, "uncounted", bucket)
-    imported = int(flow_mwh(sums, "import")[bucket]) + int(flow_mwh(sums, "other_source")[bucket])
     emitted = int(sums.import_co2[bucket])
-    told = not (pending and emitted == 0 and pending >= imported)
-    return {"kg": kg(emitted) if told else None, "pending_kwh": kwh_text(max(pending, 0))}
+    return {"kg": kg(emitted) if emitted or not pending else None, "pending_kwh": kwh_text(max(pending, 0))}
 
 
 def self_sufficiency(sums: SiteSums, bucket: int) -> float | None:

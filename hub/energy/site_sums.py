@@ -51,6 +51,8 @@ class SiteSums:
     bought: Ints
     emitted: Ints
     unpriced_mwh: Ints
+    unpriced_grid_mwh: Ints
+    unpriced_stock_mwh: Ints
     uncounted_mwh: Ints
     from_grid_mwh: Ints
     residual_mwh: Ints
@@ -156,6 +158,8 @@ def summed(found: Allocation, starts: Int64, ends: Int64) -> SiteSums:
         bought=into(found.bought),
         emitted=into(found.emitted),
         unpriced_mwh=into(found.unpriced_mwh),
+        unpriced_grid_mwh=into(found.unpriced_grid_mwh),
+        unpriced_stock_mwh=into(found.unpriced_stock_mwh),
         uncounted_mwh=into(found.uncounted_mwh),
         from_grid_mwh=into(found.from_grid_mwh),
         residual_mwh=into(closed.residual_mwh),
