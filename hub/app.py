@@ -21,6 +21,7 @@ from hub import __version__
 from hub.actors.auth import AuthActor, AuthBook
 from hub.actors.board import LatestBoard
 from hub.actors.device import ApplyDevices, CheckSilence, DeviceActor
+from hub.actors.energy_desk import EnergyDesk
 from hub.actors.holders import LoopHolders
 from hub.actors.intake import HubIntake
 from hub.actors.integration import EntryStatus, IntegrationActor, PutToRest, RestartEntry
@@ -269,6 +270,13 @@ class Hub:
                 marks=self._marks,
                 zone=config.site.time_zone,
                 seal_after_ms=int(config.storage.seal_after_s * 1000),
+                energy=EnergyDesk(
+                    self.database,
+                    self.registry,
+                    config.site.time_zone,
+                    co2_g_per_kwh=config.site.co2_factor_g_per_kwh,
+                    gas_kwh_per_m3=config.site.gas_kwh_per_m3,
+                ),
             ),
         )
         # after processing, so that it stops before it: what is committed last is still derived

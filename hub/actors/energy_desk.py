@@ -6,13 +6,14 @@ turn, so that no read is long.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Final, NamedTuple
+import asyncio
+from collections.abc import Awaitable, Iterable, Sequence
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import sqlalchemy as sa
 
+from hub.actors.energy_media import read_heat_pumps, read_media
 from hub.actors.energy_months import (
     Hours,
     Layout,
@@ -27,16 +28,30 @@ from hub.actors.energy_months import (
     read_site,
     walk_of,
 )
+from hub.actors.energy_requests import (
+    AnyEnergyRequest,
+    CheckSetup,
+    EnergySums,
+    GetEnergyHours,
+    GetEnergySums,
+    GetMedia,
+    GetSessions,
+    GetSiteSlots,
+    MediaFound,
+)
 from hub.actors.registry import Registry
 from hub.energy.allocation import SlotPrices
 from hub.energy.calendar import Buckets, buckets, local_date, local_days
 from hub.energy.cuts import slot_floor
+from hub.energy.media import medium_meters
+from hub.energy.sessions import Session, sessions
+from hub.energy.setup_check import Finding, check_setup
 from hub.energy.site_meters import SiteMeter, site_meters
 from hub.energy.site_slots import SiteSlots, grid_of
 from hub.energy.site_sums import SiteSums, joined, summed
 from hub.energy.slots import SLOT_MS, Int64
 from hub.energy.stock import Stock
-from hub.errors import Refused
+from hub.errors import Bug, Refused
 from hub.model.series import Behaviour, Role
 from hub.model.units import Quantity
 from hub.storage.database import Database
@@ -44,22 +59,9 @@ from hub.storage.database import Database
 DAY_MS: Final = 86_400_000
 RESOLUTIONS: Final = ("15m", "1h", "1d", "1mo", "1y")
 FINE_SPAN_MS: Final = 62 * DAY_MS
+SESSION_SPAN_MS: Final = 400 * DAY_MS
 LONGEST_MS: Final = 40 * 366 * DAY_MS
 CELLS: Final = 6_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """What was found: sums by the buckets of ``grid``, and of the whole range.
-
-    ``now_ms`` is when; ``partial`` are positions of buckets that the range cuts.
-    """
-
-    grid: Buckets
-    sums: SiteSums
-    whole: SiteSums
-    partial: tuple[int, ...]
-    now_ms: int
 
 
 class _Range(NamedTuple):
@@ -78,14 +80,34 @@ class EnergyDesk:
         *,
         prices: PriceBook | None = None,
         co2_g_per_kwh: float | None = None,
+        gas_kwh_per_m3: float = 10.5,
     ) -> None:
         self._database = database
         self._registry = registry
         self._zone = zone
         self._prices = prices
         self._carbon_mg = None if co2_g_per_kwh is None else round(co2_g_per_kwh * 1000)
+        self._gas_kwh_per_m3 = gas_kwh_per_m3
         self._shelf = MonthShelf()
         self._layout: tuple[int, Layout] | None = None
+
+    def answer(self, question: AnyEnergyRequest) -> Awaitable[Any]:
+        """The coroutine that answers."""
+        match question:
+            case GetEnergySums(start_ms, end_ms, resolution):
+                return self.sums(start_ms, end_ms, resolution)
+            case GetSiteSlots(start_ms, end_ms):
+                return self.site(start_ms, end_ms)
+            case GetEnergyHours(start_ms, end_ms):
+                return self.hours(start_ms, end_ms)
+            case GetSessions(start_ms, end_ms, device):
+                return self.sessions(start_ms, end_ms, device)
+            case GetMedia(start_ms, end_ms, resolution):
+                return self.media(start_ms, end_ms, resolution)
+            case CheckSetup(start_ms, end_ms):
+                return self.check_setup(start_ms, end_ms)
+            case _:
+                raise Bug("WL-NRG-900", f"nobody answers {type(question).__name__}")
 
     @property
     def zone(self) -> str:
@@ -135,7 +157,7 @@ class EnergyDesk:
         meters = self.layout().meters
         return await self._database.read(lambda conn: read_site(conn, meters, start_ms, end_ms))
 
-    async def sums(self, start_ms: int, end_ms: int, resolution: str) -> Reading:
+    async def sums(self, start_ms: int, end_ms: int, resolution: str) -> EnergySums:
         """The allocation of ``[start_ms, end_ms)`` by buckets; borders inside a slot are moved to its begin.
 
         Raises:
@@ -157,7 +179,7 @@ class EnergyDesk:
             sums = found
             if not np.array_equal(found.start_ms, grid.start_ms):
                 sums = found.grouped(grid.start_ms, grid.end_ms)
-            return Reading(grid, sums, found.whole(*span), tuple(partial), now_ms)
+            return EnergySums(grid, sums, found.whole(*span), tuple(partial), now_ms)
         finally:
             self._shelf.end(work)
 
@@ -169,6 +191,63 @@ class EnergyDesk:
             return [month.hours for month in await self._months(work, layout, self._touching(span))]
         finally:
             self._shelf.end(work)
+
+    async def sessions(self, start_ms: int, end_ms: int, device: str | None = None) -> tuple[Session, ...]:
+        """Charging sessions of cars, those that begin in the range; in time order.
+
+        Raises:
+            Refused: ``WL-API-031``, more than about a year.
+        """
+        if end_ms - start_ms > SESSION_SPAN_MS:
+            raise Refused("WL-API-031", "sessions are given for 400 days at most", where="start")
+        layout, span = self.layout(), _Range(slot_floor(start_ms), slot_floor(end_ms))
+        cars = [one.device for one in layout.meters if one.role is Role.EV and device in (None, one.device)]
+        if not cars or span.end_ms <= span.start_ms:
+            return ()
+        work = self._shelf.begin(layout)
+        try:
+            parts = [
+                (await self._fine(work, layout, _Range(low, high), "15m")).of_uses(cars)
+                for low, high in self._by_month(span)
+            ]
+        finally:
+            self._shelf.end(work)
+        every = joined(parts)
+        return tuple(sorted((one for car in cars for one in sessions(every, car)), key=_by_start))
+
+    def _by_month(self, span: _Range) -> list[tuple[int, int]]:
+        """Months cut to a range."""
+        return [
+            (max(one.start_ms, span.start_ms), min(one.end_ms, span.end_ms)) for one in self._touching(span)
+        ]
+
+    async def media(self, start_ms: int, end_ms: int, resolution: str) -> MediaFound:
+        """Gas, water and heat by buckets; borders inside a slot are moved to its begin."""
+        layout, span = self.layout(), _Range(slot_floor(start_ms), slot_floor(end_ms))
+        grid, _ = self._grid(span, resolution)
+        self._check_size(layout, grid, span, resolution)
+        devices = self._registry.devices
+        meters = medium_meters(
+            list(devices.values()), {name: self._registry.of_device(name) for name in devices}
+        )
+
+        def job(conn: sa.Connection) -> MediaFound:
+            found = read_media(conn, meters, grid, self._gas_kwh_per_m3)
+            pumps = read_heat_pumps(conn, meters, layout.meters, *span)
+            return MediaFound(grid, found, pumps, self._database.now_ms())
+
+        return await self._database.read(job)
+
+    async def check_setup(self, start_ms: int, end_ms: int) -> tuple[Finding, ...]:
+        """Likely faults of the configured roles, signs and trees, by the slots of some days.
+
+        Raises:
+            Refused: ``WL-API-031``, more than 62 days.
+        """
+        if end_ms - start_ms > FINE_SPAN_MS:
+            raise Refused("WL-API-031", "the check looks at 62 days at most", where="start")
+        site = await self.site(start_ms, end_ms)
+        return await asyncio.to_thread(check_setup, site)
 
     def _grid(self, span: _Range, resolution: str) -> tuple[Buckets, list[int]]:
         if span.end_ms <= span.start_ms:
@@ -274,3 +353,7 @@ class EnergyDesk:
 
     async def _slot_prices(self, first_ms: int, count: int) -> SlotPrices | None:
         return None if self._prices is None else await self._prices.slot_prices(first_ms, count)
+
+
+def _by_start(session: Session) -> tuple[int, str]:
+    return session.start_ms, session.device

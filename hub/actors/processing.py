@@ -22,6 +22,8 @@ from numpy.typing import NDArray
 
 from hub.actors.board import LatestBoard
 from hub.actors.derivation import DerivationStore, Span
+from hub.actors.energy_desk import EnergyDesk
+from hub.actors.energy_requests import EnergyRequest
 from hub.actors.history import History, HistoryReader, ReadingsPage
 from hub.actors.live import LiveView, live_view
 from hub.actors.marks import MarkBook
@@ -133,6 +135,7 @@ class ProcessingActor(AsyncActor):
         marks: MarkBook,
         zone: str,
         seal_after_ms: int,
+        energy: EnergyDesk | None = None,
     ) -> None:
         super().__init__()
         self._bus = bus
@@ -142,6 +145,7 @@ class ProcessingActor(AsyncActor):
         self._marks = marks
         self._store = DerivationStore(database, marks, zone, seal_after_ms)
         self._reader = HistoryReader(database, registry, self._store, zone)
+        self._energy = energy or EnergyDesk(database, registry, zone)
         self._open = LiveSlots()
         self._started: set[int] = set()
         self._dirty: dict[int, Span] = {}
@@ -187,6 +191,8 @@ class ProcessingActor(AsyncActor):
                 return self._later(self._reader.history(series, start_ms, end_ms, resolution, columns))
             case GetReadings(series, start_ms, end_ms, limit, cursor):
                 return self._later(self._reader.readings(series, start_ms, end_ms, limit, cursor))
+            case EnergyRequest():
+                return self._later(self._energy.answer(message))
             case GetLive():
                 return live_view(self._registry, self._board, self._clock.now_ms())
             case RangesDirtied(series, start_ms, end_ms):
@@ -337,6 +343,8 @@ class ProcessingActor(AsyncActor):
         for result in results:
             self._take_up(result)
         for result in results:
+            # what was taken away without anything in its place is a change, too
+            self._energy.note((result.series,), result.start_ms, result.end_ms)
             slots = result.derived.slots
             if len(slots):
                 numbers_of = np.full(len(slots), result.series, np.int32)
@@ -382,7 +390,9 @@ class ProcessingActor(AsyncActor):
         if not len(series):
             return
         numbers = tuple(np.unique(series).tolist())
-        self._bus.publish(SlotsDerived(numbers, int(start_ms.min()), int(start_ms.max()) + SLOT_MS, revision))
+        first_ms, end_ms = int(start_ms.min()), int(start_ms.max()) + SLOT_MS
+        self._energy.note(numbers, first_ms, end_ms)
+        self._bus.publish(SlotsDerived(numbers, first_ms, end_ms, revision))
 
     def _postpone(self, error: RetryLater | StorageCorrupt) -> None:
         if self._failing != error.code:

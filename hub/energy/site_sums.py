@@ -93,6 +93,14 @@ class SiteSums:
         }
         return SiteSums(**columns)
 
+    def of_uses(self, devices: Sequence[str]) -> SiteSums:
+        """Only what some devices used: the rows of all other uses are left out."""
+        rows = [at for at, use in enumerate(self.uses) if use.device in devices]
+        columns: dict[str, Any] = {name: getattr(self, name) for name in _NAMES}
+        for name in _BY_USE:
+            columns[name] = columns[name][..., rows, :]
+        return SiteSums(**columns | {"uses": tuple(self.uses[at] for at in rows)})
+
     def whole(self, start_ms: int, end_ms: int) -> SiteSums:
         """Everything as one bucket ``[start_ms, end_ms)``."""
         every = np.array([0]), np.array([len(self)])
@@ -110,6 +118,10 @@ class SiteSums:
 
 
 _NAMES: Final = tuple(column.name for column in fields(SiteSums))
+_BY_USE: Final = (
+    "fed_mwh", "cost", "co2", "bought", "emitted", "unpriced_mwh", "unpriced_grid_mwh", "unpriced_stock_mwh",
+    "uncounted_mwh", "from_grid_mwh",
+)  # fmt: skip
 _UNSUMMED: Final = frozenset({*_BORDERS, *_PEAKS, *_LAYOUT})
 
 
