@@ -209,9 +209,9 @@ class _Tree:
         self.give, self.take = site.give_mwh.copy(), site.take_mwh.copy()
         self.excess = np.zeros(site.count, np.int64)
         self._missing: dict[int, Bools] = {}
-        done: set[int] = set()
+        self._nets: dict[int, Int64] = {}
         for row in self._children:
-            self._resolve(row, done)
+            self._net(row)
 
     def taken_by(self, device: str) -> Int64:
         """What a device uses itself."""
@@ -222,20 +222,20 @@ class _Tree:
         row = self._row[device]
         return self._missing.get(row, np.zeros(self._site.count, np.bool_))
 
-    def _resolve(self, row: int, done: set[int]) -> Int64:
+    def _net(self, row: int) -> Int64:
         """Net of a device as its meter shows it, or as those behind it do where it is silent."""
+        if row not in self._nets:
+            self._nets[row] = self._resolved(row)
+        return self._nets[row]
+
+    def _resolved(self, row: int) -> Int64:
         site = self._site
         net: Int64 = site.take_mwh[row] - site.give_mwh[row]
         behind = self._children.get(row)
         if behind is None:
             return net
-        inner = np.zeros(site.count, np.int64)
-        for child in behind:
-            inner += self._resolve(child, done)
+        inner = np.sum([self._net(child) for child in behind], axis=0, dtype=np.int64)
         whole = np.where(site.known[row], net, inner)
-        if row in done:
-            return np.asarray(whole)
-        done.add(row)
         own = whole - inner
         self.take[row] = np.maximum(own, 0)
         self._missing[row] = ~site.known[behind].all(axis=0) & site.known[row]

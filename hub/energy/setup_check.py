@@ -13,7 +13,7 @@ from typing import Final
 
 import numpy as np
 
-from hub.energy.allocation import balance
+from hub.energy.allocation import RESIDUALS, Residual, balance
 from hub.energy.site_meters import CONSUMERS
 from hub.energy.site_slots import SiteSlots
 from hub.energy.slots import Int64
@@ -22,10 +22,11 @@ from hub.model.series import Role
 LEAST_MWH: Final = 1_000_000
 """1 kWh: less says nothing."""
 LEAST_SLOTS: Final = 24
-BAD_SHARE: Final = 0.10
-"""A tenth of what flows without an explanation is a fault, not a tolerance."""
+BAD_SHARE: Final = 0.02
+"""A fiftieth of what flows without an explanation is a fault, for meters that are out of step do not count."""
 CURED: Final = 0.25
 """A hypothesis must leave less than this of the unexplained energy."""
+_HARMLESS: Final = (Residual.METER_SKEW, Residual.MISSING_METER)
 SAME_SHARE: Final = 0.02
 EXCESS_SHARE: Final = 0.05
 ONE_SIDED: Final = 20
@@ -119,9 +120,9 @@ def _inside(site: SiteSlots) -> Iterator[Finding]:
         if site.meters[solar].parent is not None:
             continue
         for row, meter in enumerate(site.meters):
-            if meter.role not in CONSUMERS:
+            if meter.role not in CONSUMERS or _is_behind(site, row, site.meters[solar].device):
                 continue
-            before, after, whole = _tried(site, _hung(site, solar, meter.device))
+            before, after, whole = _tried(site, _hung(site, solar, meter.device), with_use=True)
             if _cures(before, after, whole) and before > site.give_mwh[solar].sum() * 0.5:
                 yield Finding(
                     "solar_inside_meter", (site.meters[solar].device, meter.device),
@@ -195,24 +196,17 @@ def _silent(site: SiteSlots) -> Iterator[Finding]:
 # --- trying
 
 
-def _tried(site: SiteSlots, other: SiteSlots) -> tuple[int, int, int]:
-    """Unexplained energy as it is and as it would be, and what flows."""
-    here = balance(site)
-    return _unexplained(site), _unexplained(other), int(here.sources_mwh.sum())
+def _tried(site: SiteSlots, other: SiteSlots, *, with_use: bool = False) -> tuple[int, int, int]:
+    """Unexplained energy as it is and as it would be, and what flows; ``with_use`` counts use that none measures."""
+    before, whole = _unexplained(site, with_use)
+    return before, _unexplained(other, with_use)[0], whole
 
 
-def _unexplained(site: SiteSlots) -> int:
-    """Sources that no meter shows, and use that none shows where every consumer is measured by one of the house."""
+def _unexplained(site: SiteSlots, with_use: bool) -> tuple[int, int]:
     closed = balance(site)
-    open_use = int(closed.used_mwh[-1].sum()) if _has_house_meter(site) else 0
-    return int(closed.residual_mwh.sum()) + open_use
-
-
-def _has_house_meter(site: SiteSlots) -> bool:
-    """Whether the consumers of the first level show about what the house takes in all."""
-    top = [row for row, meter in enumerate(site.meters) if meter.role in CONSUMERS and meter.parent is None]
-    taken = int(site.take_mwh[top].sum())
-    return taken > 0 and taken >= int(site.flow_mwh(True, Role.GRID).sum()) * 0.8
+    reasons = [at for at, reason in enumerate(RESIDUALS) if reason not in _HARMLESS]
+    open_use = int(closed.used_mwh[-1].sum()) if with_use else 0
+    return int(closed.residual_mwh[reasons].sum()) + open_use, int(closed.sources_mwh.sum())
 
 
 def _cures(before: int, after: int, whole: int) -> bool:
@@ -229,6 +223,15 @@ def _hung(site: SiteSlots, row: int, parent: str) -> SiteSlots:
     meters = list(site.meters)
     meters[row] = replace(meters[row], parent=parent)
     return replace(site, meters=tuple(meters))
+
+
+def _is_behind(site: SiteSlots, row: int, device: str) -> bool:
+    """Whether a meter hangs behind a device, over however many others."""
+    parents = {meter.device: meter.parent for meter in site.meters}
+    at = site.meters[row].parent
+    while at is not None and at != device:
+        at = parents.get(at)
+    return at is not None
 
 
 def _charge_against(site: SiteSlots, row: int) -> tuple[int, int]:

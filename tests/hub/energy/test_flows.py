@@ -37,7 +37,9 @@ def test_every_node_between_a_beginning_and_an_end_is_balanced(site: SiteSlots, 
             for at, value in enumerate((link.energy_mwh, link.cost, link.co2, link.unpriced_mwh)):
                 side[name][at] += value
 
-    assert {name: into[name] for name in into if name in out} == {name: out[name] for name in into if name in out}
+    assert {name: into[name] for name in into if name in out} == {
+        name: out[name] for name in into if name in out
+    }
 
 
 @given(sites(), prices())
@@ -48,9 +50,22 @@ def test_slots_summed_in_parts_are_the_same_sums(site: SiteSlots, paid: SlotPric
     halves = joined([by_slot.between(0, 2 * SLOT_MS), by_slot.between(2 * SLOT_MS, SLOTS * SLOT_MS)])
     once, twice = summed(found, *DAY), halves.grouped(*DAY)
 
-    for name in ("fed_mwh", "cost", "co2", "lost", "change", "residual_mwh", "import_cost", "times_ms", "seen"):
+    for name in (
+        "fed_mwh",
+        "cost",
+        "co2",
+        "lost",
+        "change",
+        "residual_mwh",
+        "import_cost",
+        "times_ms",
+        "seen",
+    ):
         assert getattr(once, name).tolist() == getattr(twice, name).tolist()
-    assert (once.peak_mwh.tolist(), once.peak_ms.tolist()) == (twice.peak_mwh.tolist(), twice.peak_ms.tolist())
+    assert (once.peak_mwh.tolist(), once.peak_ms.tolist()) == (
+        twice.peak_mwh.tolist(),
+        twice.peak_ms.tolist(),
+    )
 
 
 def test_a_battery_stands_between_the_grid_and_the_house_without_a_loop() -> None:

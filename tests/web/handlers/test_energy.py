@@ -40,9 +40,7 @@ async def move_in(house: House) -> Columns:
     truth = simulate(7, Site(since=since), begin_ms, begin_ms + QUARTERS * STEP_S * 1000 + 1, STEP_S)
     batch = ReadingBatch("test", house.hub.clock.now_ms())
     for declared in declarations(STEP_S):
-        numbers = await request(
-            house.hub.device, Declare(declared.device, declared.series, "test", "test")
-        )
+        numbers = await request(house.hub.device, Declare(declared.device, declared.series, "test", "test"))
         for number, name in zip(numbers, declared.public_ids(), strict=True):
             assert number is not None
             for ts_ms, value in zip(truth.ts_ms.tolist(), truth.values[name].tolist(), strict=True):
@@ -125,7 +123,9 @@ async def test_every_node_of_the_flows_is_balanced(house: House) -> None:
     assert {"home", "battery", "device:kitchen"} <= set(inner)
     assert [into[name] for name in inner] == pytest.approx([out[name] for name in inner], abs=1e-6)
     assert names["device:kitchen"] == "Kitchen circuit"
-    assert ("device:kitchen", "device:fridge") in {(link["source"], link["target"]) for link in graph["links"]}
+    assert ("device:kitchen", "device:fridge") in {
+        (link["source"], link["target"]) for link in graph["links"]
+    }
 
 
 async def test_a_month_of_co2_and_a_comparison_that_says_why_not(house: House) -> None:
@@ -152,11 +152,13 @@ async def test_heat_maps_and_sessions_and_setup(house: House) -> None:
     assert setup == []
 
 
-async def test_the_setup_check_finds_a_roof_that_counts_twice(house: House) -> None:
+async def test_the_setup_check_misses_the_grid_meter(house: House) -> None:
     await move_in(house)
-    await request(house.hub.device, PatchDevice("kitchen", {"role": "solar"}))
+    await request(house.hub.device, PatchDevice("grid", {"role": "none"}))
     found = (await house.get(f"/api/v1/energy/setup-check?{span_of(house)}")).json["items"]
-    assert isinstance(found, list)
+
+    assert [one["code"] for one in found] == ["no_grid_meter"]
+    assert found[0]["evidence"]["energy_of_others"] > 0
 
 
 async def test_tables_come_as_csv_with_comma_and_as_arrow(house: House) -> None:
@@ -164,9 +166,7 @@ async def test_tables_come_as_csv_with_comma_and_as_arrow(house: House) -> None:
     await move_in(house)
     await request(house.hub.device, PatchDevice("fridge", {"name": "=HYPERLINK(1)"}))
     span = span_of(house)
-    comma = await house.get(
-        f"/api/v1/energy/devices?{span}&decimal=comma", headers={"Accept": "text/csv"}
-    )
+    comma = await house.get(f"/api/v1/energy/devices?{span}&decimal=comma", headers={"Accept": "text/csv"})
     arrow = await house.get(f"/api/v1/energy/balance?{span}&resolution=1d", headers={"Accept": ARROW})
     rows = list(csv.DictReader(io.StringIO(comma.body.decode()), delimiter=";"))
     table = nanoarrow.ArrayStream.from_readable(io.BytesIO(arrow.body)).read_all()
