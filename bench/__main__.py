@@ -23,6 +23,7 @@ BENCHMARKS = (
     "websocket_latency",
     "ws_fanout",
     "history_year",
+    "energy_year",
     "start_up",
     "idle",
     "stored_bytes",

@@ -19,11 +19,12 @@ from hub.energy.allocation import Allocation, SlotCarbon, SlotPrices, Source, Us
 from hub.energy.asked import day_start_ms
 from hub.energy.calendar import Buckets, local_days, local_hours, local_months
 from hub.energy.site_meters import SiteMeter
-from hub.energy.site_slots import SiteSlots, grid_of, site_slots
+from hub.energy.site_slots import Laid, SiteSlots, grid_of, quality_series, site_slots, within
 from hub.energy.site_sums import SiteSums, reduced, summed
 from hub.energy.slots import SLOT_MS, Int64
 from hub.energy.stock import Stock
 from hub.storage import slots
+from hub.storage.amounts import read_amounts
 
 HOUR_FLOWS: Final = ("import", "export", "production", "charge", "discharge", "use")
 KEPT_MONTHS: Final = 180
@@ -175,11 +176,26 @@ def read_site(conn: sa.Connection, meters: Sequence[SiteMeter], start_ms: int, e
     first_ms, count = grid_of(start_ms, end_ms)
     after_ms = first_ms + count * SLOT_MS
     charges = [meter.soc for meter in meters if meter.soc is not None]
-    amounts = sorted({number for meter in meters for number in meter.series()} - set(charges))
-    found = slots.read(conn, amounts, slots.SLOT, first_ms, after_ms, ("delta", "quality"))
+    numbers = sorted({number for meter in meters for number in meter.series()} - set(charges))
+    amounts = _laid(conn, numbers, first_ms, count)
+    # quality is as much again to read, so only of what decides
+    deciding = sorted(quality_series(meters, count, amounts))
+    found = slots.read(conn, deciding, slots.SLOT, first_ms, after_ms, ("quality",))
     if charges:
         found = found | slots.read(conn, charges, slots.SLOT, first_ms, after_ms, ("gauge",))
-    return site_slots(meters, first_ms, count, found)
+    return site_slots(meters, first_ms, count, found, amounts)
+
+
+def _laid(conn: sa.Connection, numbers: Sequence[int], first_ms: int, count: int) -> dict[int, Laid]:
+    """Amounts of series on a grid of slots."""
+    laid = {number: (np.zeros(count, np.int64), np.zeros(count, np.bool_)) for number in numbers}
+    if not count:
+        return laid
+    for piece in read_amounts(conn, numbers, slots.SLOT, first_ms, first_ms + count * SLOT_MS):
+        at = (piece.start_ms - first_ms) // SLOT_MS
+        delta, known = laid[piece.series]
+        delta[at], known[at] = within(piece.delta, piece.known), piece.known
+    return laid
 
 
 def read_carbon(conn: sa.Connection, layout: Layout, first_ms: int, count: int) -> SlotCarbon | None:

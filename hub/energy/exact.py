@@ -69,6 +69,8 @@ def priced(amount: Ints, parts: Ints, total: Ints) -> Ints:
     A share is whole units per part times the part, and the rest (less than ``total``) spread; so products stay
     small though amounts are large. Sums are exact; where ``total`` is 0 nothing is shared.
     """
+    if not amount.any():
+        return np.zeros_like(parts)
     divisor = np.maximum(total, 1)
     unit = amount // divisor
     rest = np.where(total > 0, amount - unit * divisor, 0)

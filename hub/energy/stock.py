@@ -19,18 +19,19 @@ from typing import Final
 
 import numpy as np
 
-from hub.energy.exact import Ints, narrow
-from hub.energy.slots import SLOT_MS, Float64
+from hub.energy.exact import Ints
+from hub.energy.slots import SLOT_MS, Float64, Int64
 
 CARRIED: Final = ("grid", "cost", "co2", "unpriced", "uncounted")
 """What a stored mWh carries: mWh from the grid, cost, CO2, mWh whose price (whose CO2) is not known yet."""
 
+Carried = tuple[int, int, int, int, int]
+_NONE: Final[Carried] = (0, 0, 0, 0, 0)
 LEARNT_POINTS: Final = 50.0
 PLAY: Final = 0.05
 QUIET_DAYS: Final = 14
 _DAY_MS: Final = 86_400_000
 _NEAR_MS: Final = 4 * SLOT_MS
-_NOTHING: Final = (0,) * len(CARRIED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class Stock:
     """
 
     energy_mwh: int = 0
-    carried: tuple[int, ...] = _NOTHING
+    carried: Carried = (0, 0, 0, 0, 0)
     out_mwh: int = 0
     points: float = 0.0
     soc: float = float("nan")
@@ -82,98 +83,105 @@ def walk(
 
     ``stops`` are positions of slots, rising.
     """
-    count = len(charged_mwh)
-    loss, opening = [0] * count, [0] * count
-    out, lost = ([[0] * count for _ in CARRIED] for _ in range(2))
-    active = np.flatnonzero((charged_mwh != 0) | (discharged_mwh != 0)).tolist()
-    charged, discharged = charged_mwh.tolist(), discharged_mwh.tolist()
-    incoming, percent = carried.tolist(), soc.tolist()
-    book = _Book(stock)
-    found: list[Stock] = []
-    for at in active:
+    active = np.flatnonzero((charged_mwh != 0) | (discharged_mwh != 0))
+    charged, discharged = charged_mwh[active].tolist(), discharged_mwh[active].tolist()
+    incoming, percent = carried[:, active].T.tolist(), soc[active].tolist()
+    book, found = _Book(stock), list[Stock]()
+    loss, opening, out, lost = [], [], [], []
+    for row, at in enumerate(active.tolist()):
         while len(found) < len(stops) and stops[len(found)] <= at:
             found.append(book.closed())
-        slot_ms = start_ms + at * SLOT_MS
-        written_off, gone = book.new_day(slot_ms)
-        book.put(charged[at], [row[at] for row in incoming])
-        opening[at], left = book.take(discharged[at])
-        book.learn(slot_ms, charged[at], discharged[at], percent[at])
-        over, also_gone = book.settle(percent[at])
-        loss[at] = written_off + over
-        for row in range(len(CARRIED)):
-            out[row][at] = left[row]
-            lost[row][at] = gone[row] + also_gone[row]
+        over, gone = book.new_day(start_ms + at * SLOT_MS)
+        if charged[row]:
+            book.put(charged[row], incoming[row])
+        missing, left = book.take(discharged[row])
+        if percent[row] == percent[row]:
+            book.learn(start_ms + at * SLOT_MS, charged[row], discharged[row], percent[row])
+            more, also = book.settle(percent[row])
+            if more:
+                over, gone = over + more, _added(gone, also)
+        loss.append(over)
+        opening.append(missing)
+        out.append(left)
+        lost.append(gone)
     after = book.closed()
     found += [after] * (len(stops) - len(found))
-    return StockWalk(_ints(loss), _ints(opening), _rows(out), _rows(lost), after, tuple(found))
+    count = len(charged_mwh)
+    return StockWalk(
+        _placed(loss, active, (count,)), _placed(opening, active, (count,)),
+        _placed(out, active, (len(CARRIED), count)), _placed(lost, active, (len(CARRIED), count)),
+        after, tuple(found),
+    )  # fmt: skip
 
 
 class _Book:
-    """The running book; Python integers, for what is carried has no limit."""
+    """The running book in Python integers, for what is carried has no limit; called once per active slot."""
+
+    __slots__ = (
+        "_carried", "_day", "_energy", "_low", "_lows", "_out", "_points", "_seen_ms", "_soc", "_stock",
+    )  # fmt: skip
 
     def __init__(self, stock: Stock) -> None:
         self._stock = stock
-        self._energy, self._carried = stock.energy_mwh, list(stock.carried)
-        self._out, self._points, self._soc, self._seen_ms = (
-            stock.out_mwh,
-            stock.points,
-            stock.soc,
-            stock.seen_ms,
-        )
+        self._energy, self._carried = stock.energy_mwh, stock.carried
+        self._out, self._points = stock.out_mwh, stock.points
+        self._soc, self._seen_ms = stock.soc, stock.seen_ms
         self._day, self._low, self._lows = stock.day, stock.low_mwh, list(stock.lows)
 
-    def new_day(self, slot_ms: int) -> tuple[int, list[int]]:
+    def new_day(self, slot_ms: int) -> tuple[int, Carried]:
         """Close the day before where another began; returns what it writes off."""
         day = slot_ms // _DAY_MS
         if day == self._day:
-            return 0, list(_NOTHING)
+            return 0, _NONE
         if self._day >= 0:
             self._lows = [*self._lows, self._low][-QUIET_DAYS:]
         self._day, self._low = day, self._energy
         if self._points >= LEARNT_POINTS or len(self._lows) < QUIET_DAYS:
-            return 0, list(_NOTHING)
+            return 0, _NONE
         dead = min(min(self._lows), self._energy)
         if dead <= 0:
-            return 0, list(_NOTHING)
+            return 0, _NONE
         self._lows = [low - dead for low in self._lows]
         self._low -= dead
         return dead, self._remove(dead)
 
-    def put(self, energy: int, carried: list[int]) -> None:
+    def put(self, energy: int, carried: Sequence[int]) -> None:
         self._energy += energy
-        for row, amount in enumerate(carried):
-            self._carried[row] += amount
+        a, b, c, d, e = self._carried
+        v, w, x, y, z = carried
+        self._carried = a + v, b + w, c + x, d + y, e + z
 
-    def take(self, energy: int) -> tuple[int, list[int]]:
+    def take(self, energy: int) -> tuple[int, Carried]:
         """Take out by weighted average; returns what was not there, and what the rest carries."""
+        if not energy:
+            return 0, _NONE
         there = min(energy, self._energy)
         left = self._remove(there)
-        self._low = min(self._low, self._energy)
+        if self._energy < self._low:
+            self._low = self._energy
         return energy - there, left
 
     def learn(self, slot_ms: int, charged: int, discharged: int, soc: float) -> None:
         """Energy per percent from slots that only discharge."""
-        if soc != soc:
-            return
         fell = self._soc - soc
         if fell > 0 and discharged and not charged and slot_ms - self._seen_ms <= _NEAR_MS:
             self._out += discharged
             self._points += fell
         self._soc, self._seen_ms = soc, slot_ms
 
-    def settle(self, soc: float) -> tuple[int, list[int]]:
+    def settle(self, soc: float) -> tuple[int, Carried]:
         """Write off what the charge says cannot be there."""
-        if soc != soc or self._points < LEARNT_POINTS:
-            return 0, list(_NOTHING)
+        if self._points < LEARNT_POINTS:
+            return 0, _NONE
         most = int(self._out / self._points * (soc + 100.0 * PLAY))
-        over = max(self._energy - most, 0)
-        return over, self._remove(over)
+        over = self._energy - most
+        return (over, self._remove(over)) if over > 0 else (0, _NONE)
 
     def closed(self) -> Stock:
         return replace(
             self._stock,
             energy_mwh=self._energy,
-            carried=tuple(self._carried),
+            carried=self._carried,
             out_mwh=self._out,
             points=self._points,
             soc=self._soc,
@@ -183,21 +191,33 @@ class _Book:
             lows=tuple(self._lows),
         )
 
-    def _remove(self, energy: int) -> list[int]:
-        if energy <= 0:
-            return list(_NOTHING)
-        if energy == self._energy:
-            left, self._carried = self._carried, list(_NOTHING)
-        else:
-            left = [amount * energy // self._energy for amount in self._carried]
-            self._carried = [amount - gone for amount, gone in zip(self._carried, left, strict=True)]
-        self._energy -= energy
+    def _remove(self, energy: int) -> Carried:
+        whole = self._energy
+        if energy >= whole:
+            left, self._carried, self._energy = self._carried, _NONE, 0
+            return left
+        a, b, c, d, e = self._carried
+        v, w, x, y, z = left = (
+            a * energy // whole, b * energy // whole, c * energy // whole, d * energy // whole, e * energy // whole,
+        )  # fmt: skip
+        self._carried = a - v, b - w, c - x, d - y, e - z
+        self._energy = whole - energy
         return left
 
 
-def _ints(column: list[int]) -> Ints:
-    return narrow(np.array(column, dtype=object)) if column else np.zeros(0, np.int64)
+def _added(one: Carried, other: Carried) -> Carried:
+    a, b, c, d, e = one
+    v, w, x, y, z = other
+    return a + v, b + w, c + x, d + y, e + z
 
 
-def _rows(rows: list[list[int]]) -> Ints:
-    return narrow(np.array(rows, dtype=object).reshape(len(CARRIED), -1))
+def _placed(rows: Sequence[int] | Sequence[Carried], active: Int64, shape: tuple[int, ...]) -> Ints:
+    """Values of the active slots among all of them, int64 where they fit; tuples become rows."""
+    try:
+        values = np.array(rows, np.int64)
+    except OverflowError:
+        values = np.array(rows, object)
+    column: Ints = np.zeros(shape, values.dtype)
+    if len(active):
+        column[..., active] = values.T
+    return column
