@@ -122,10 +122,10 @@ class Allocation:
 
     ``cost`` and ``co2`` are (uses, slots): cost in 1e-14 of the currency (mWh x 1e-8 per kWh), CO2 in ng (mWh x
     mg/kWh); what comes out of a battery brings along what it cost to charge. ``bought`` and ``emitted`` are the
-    parts of them that came from the grid directly. ``unpriced_mwh`` and
-    ``uncounted_mwh`` say how much of a use has no price, or no carbon intensity, yet (of the former, ``_grid`` and
-    ``_stock`` what came from there; the rest is what a silent grid meter hides). ``revenue`` is what export
-    earned, ``unsold_mwh`` export whose price is not known.
+    parts of them that came from the grid directly. ``unpriced_mwh`` and ``uncounted_mwh`` say how much of a use
+    has no price, or no carbon intensity, yet; ``_grid`` and ``_stock`` what of it came from there, the rest is
+    what a silent grid meter hides. ``from_grid_mwh`` is what came from the grid, through a battery or not.
+    ``revenue`` is what export earned, ``unsold_mwh`` export whose price is not known.
 
     Sums, exactly, in every slot: ``fed`` over uses = sources, over sources = uses; import x price = ``cost`` over
     all uses but charging + ``lost`` + change of the stock; the same for CO2.
@@ -141,6 +141,8 @@ class Allocation:
     unpriced_grid_mwh: Int64
     unpriced_stock_mwh: Int64
     uncounted_mwh: Int64
+    uncounted_grid_mwh: Int64
+    uncounted_stock_mwh: Int64
     from_grid_mwh: Int64
     revenue: Ints
     unsold_mwh: Int64
@@ -296,7 +298,8 @@ def allocate(
     bought, unpriced = _bought(grid, prices)
     emitted, uncounted = _emitted(grid, carbon)
     blind = _blind(closed, fed[Source.OTHER])
-    unpriced_grid, unpriced, uncounted = unpriced, unpriced + blind, uncounted + blind
+    unpriced_grid, uncounted_grid = unpriced, uncounted
+    unpriced, uncounted = unpriced + blind, uncounted + blind
     stored = np.stack([grid[1], bought[1], emitted[1], unpriced[1], uncounted[1]])
     drawn = closed.sources_mwh[Source.BATTERY] - fed[Source.BATTERY, 1]
     charged = closed.used_mwh[1] - fed[Source.BATTERY, 1]
@@ -316,6 +319,8 @@ def allocate(
         unpriced_grid_mwh=unpriced_grid,
         unpriced_stock_mwh=shared[3],
         uncounted_mwh=uncounted + shared[4],
+        uncounted_grid_mwh=uncounted_grid,
+        uncounted_stock_mwh=shared[4],
         from_grid_mwh=grid + shared[0],
         revenue=revenue,
         unsold_mwh=unsold,

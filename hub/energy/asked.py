@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from calendar import monthrange
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from hub.energy.calendar import local_date, local_days, zone_info
 from hub.energy.slots import SLOT_MS
 from hub.errors import Refused
 
 PERIODS: Final = ("day", "week", "month", "year", "billing")
+CUSTOM: Final = "custom"
 COMPARISONS: Final = ("previous", "year")
 RESOLUTION: Final = {"day": "15m", "week": "1h", "month": "1d", "billing": "1d", "year": "1mo"}
 _DAY_MS: Final = 86_400_000
@@ -84,12 +86,36 @@ def compared(zone: str, one: Asked, how: str, now_ms: int) -> Asked:
             "WL-API-061", f"comparison {how[:20]!r} is not known", where="compare",
             hint="one of " + ", ".join(COMPARISONS),
         )  # fmt: skip
+    if one.period == CUSTOM:
+        return _beside(zone, one, how)
     first, after, note = _other(one, how)
     other = between(zone, one.period, first, after, note)
     if one.end_ms <= now_ms or one.start_ms >= now_ms:
         return other
     cut_ms = _same_moment_ms(zone, one, other, now_ms)
     return Asked(other.period, first, after, other.start_ms, cut_ms, note or "as far as this period has come")
+
+
+def custom(zone: str, start_ms: int, end_ms: int) -> Asked:
+    """Any range; its dates are those of its borders."""
+    return Asked(CUSTOM, local_date(zone, start_ms), local_date(zone, end_ms), start_ms, end_ms)
+
+
+def _beside(zone: str, one: Asked, how: str) -> Asked:
+    """The same dates and clocks of the year before; or what goes before, of as many days where days are whole."""
+    info = zone_info(zone)
+    begin, end = (datetime.fromtimestamp(ms // 1000, info) for ms in (one.start_ms, one.end_ms))
+    if how == "year":
+        return custom(zone, *(_moment_ms(_months_on(at.date(), -12), at.time(), info) for at in (begin, end)))
+    if begin.time() == end.time():
+        days = end.date() - begin.date()
+        return custom(zone, _moment_ms(begin.date() - days, begin.time(), info), one.start_ms)
+    return custom(zone, 2 * one.start_ms - one.end_ms, one.start_ms)
+
+
+def _moment_ms(day: date, clock: time, info: ZoneInfo) -> int:
+    ms = int(datetime.combine(day, clock, info).timestamp()) * 1000
+    return max(ms - ms % SLOT_MS, 0)
 
 
 def _other(one: Asked, how: str) -> tuple[date, date, str]:
@@ -112,10 +138,7 @@ def _same_moment_ms(zone: str, one: Asked, other: Asked, now_ms: int) -> int:
     info = zone_info(zone)
     clock = datetime.fromtimestamp(now_ms // 1000, info)
     day = min(other.first + (local_date(zone, now_ms) - one.first), other.after)
-    moment = datetime.combine(day, clock.time(), info)
-    ms = int(moment.timestamp()) * 1000
-    ms -= ms % SLOT_MS
-    return min(max(ms, other.start_ms), other.end_ms)
+    return min(max(_moment_ms(day, clock.time(), info), other.start_ms), other.end_ms)
 
 
 def _months_on(day: date, months: int) -> date:

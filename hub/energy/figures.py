@@ -154,6 +154,8 @@ def _in_stock(sums: SiteSums, what: str, bucket: int) -> int:
 
 def money_json(sums: SiteSums, bucket: int) -> dict[str, Any]:
     """Cost of the grid, earnings of export, and their sum; ``pending_kwh`` waits for its price."""
+    if not sums.seen[:, bucket].any():
+        return {"import": None, "export": None, "net": None, "pending_kwh": "0", "export_pending_kwh": "0"}
     bought, sold = import_money(sums, bucket), export_money(sums, bucket)
     texts = bought.text(), sold.text()
     known = [one.amount for one, text in zip((bought, sold), texts, strict=True) if text is not None]
@@ -169,8 +171,11 @@ def money_json(sums: SiteSums, bucket: int) -> dict[str, Any]:
 def carbon_json(sums: SiteSums, bucket: int) -> dict[str, Any]:
     """CO2 of the grid's energy in kg."""
     pending = int(sums.uncounted_mwh[:, bucket].sum()) + _in_stock(sums, "uncounted", bucket)
-    emitted = int(sums.import_co2[bucket])
-    return {"kg": kg(emitted) if emitted or not pending else None, "pending_kwh": kwh_text(max(pending, 0))}
+    emitted, told = int(sums.import_co2[bucket]), bool(sums.seen[:, bucket].any())
+    return {
+        "kg": kg(emitted) if emitted or (told and not pending) else None,
+        "pending_kwh": kwh_text(max(pending, 0)),
+    }
 
 
 def self_sufficiency(sums: SiteSums, bucket: int) -> float | None:

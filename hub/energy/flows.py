@@ -45,7 +45,10 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """Energy from node to node in mWh, with what it cost (1e-14 of the currency) and its CO2 (ng)."""
+    """Energy from node to node in mWh, with what it cost (1e-14 of the currency) and its CO2 (ng).
+
+    ``unpriced_mwh`` and ``uncounted_mwh`` of it have no price, or no carbon intensity, yet.
+    """
 
     source: str
     target: str
@@ -53,6 +56,7 @@ class Link:
     cost: int
     co2: int
     unpriced_mwh: int
+    uncounted_mwh: int
 
 
 def flow_graph(sums: SiteSums) -> tuple[tuple[Node, ...], tuple[Link, ...]]:
@@ -82,7 +86,8 @@ class _Graph:
         """Every grid meter gives its part of what the grid fed; cost and CO2 go along."""
         sums = self._sums
         givers = [(f"grid:{sums.meters[row].device}", row) for row in sums.rows(Role.GRID)]
-        self._share(givers, Source.GRID, "grid", (sums.bought, sums.emitted, sums.unpriced_grid_mwh))
+        along = (sums.bought, sums.emitted, sums.unpriced_grid_mwh, sums.uncounted_grid_mwh)
+        self._share(givers, Source.GRID, "grid", along)
 
     def from_sun(self) -> None:
         """Roofs, and devices that feed in."""
@@ -99,24 +104,25 @@ class _Graph:
         sums = self._sums
         givers = [(reason.value, -1 - at) for at, reason in enumerate(RESIDUALS)]
         nothing = np.zeros_like(sums.cost)
-        hidden = sums.unpriced_mwh - sums.unpriced_grid_mwh - sums.unpriced_stock_mwh
-        self._share(givers, Source.OTHER, "not_measured", (nothing, nothing, hidden))
+        unpriced = sums.unpriced_mwh - sums.unpriced_grid_mwh - sums.unpriced_stock_mwh
+        uncounted = sums.uncounted_mwh - sums.uncounted_grid_mwh - sums.uncounted_stock_mwh
+        self._share(givers, Source.OTHER, "not_measured", (nothing, nothing, unpriced, uncounted))
 
     def from_battery(self) -> None:
         """Out of the battery: to export and house, lost, and what stays there or was there before."""
         sums, fed = self._sums, self._sums.fed_mwh[Source.BATTERY, :, 0]
-        cost, co2 = sums.cost - sums.bought, sums.co2 - sums.emitted
-        unpriced = sums.unpriced_stock_mwh[:, 0]
+        along = (
+            sums.cost - sums.bought, sums.co2 - sums.emitted, sums.unpriced_stock_mwh, sums.uncounted_stock_mwh,
+        )  # fmt: skip
         for target, rows in (self._targets[0], self._targets[2]):
-            self._link(BATTERY, target, fed[rows].sum(), cost[rows, 0].sum(), co2[rows, 0].sum(),
-                       unpriced[rows].sum())  # fmt: skip
+            self._link(BATTERY, target, fed[rows].sum(), *(column[rows, 0].sum() for column in along))
         lost, change = sums.lost[:, 0], sums.change[:, 0]
-        at = {name: 1 + CARRIED.index(name) for name in ("cost", "co2", "unpriced")}
+        at = [1 + CARRIED.index(name) for name in ("cost", "co2", "unpriced", "uncounted")]
         self._add(Node("battery_loss", "loss"))
-        self._link(BATTERY, "battery_loss", lost[0], *(lost[at[name]] for name in at))
+        self._link(BATTERY, "battery_loss", lost[0], *(lost[row] for row in at))
         self._add(Node("opening_stock", "stock"))
-        self._link("opening_stock", BATTERY, sums.opening_mwh[0], 0, 0, 0)
-        stored = [int(change[0]), *(int(change[at[name]]) for name in at)]
+        self._link("opening_stock", BATTERY, sums.opening_mwh[0], 0, 0, 0, 0)
+        stored = [int(change[0]), *(int(change[row]) for row in at)]
         self._add(Node("stored", "stock"))
         self._add(Node("from_stock", "stock"))
         if stored[0] >= 0:
@@ -161,15 +167,15 @@ class _Graph:
     def _use(self, above: str, name: str, rows: list[int]) -> None:
         sums = self._sums
         energy = sums.fed_mwh[:, rows, 0].sum()
-        parts = (sums.cost[rows, 0].sum(), sums.co2[rows, 0].sum(), sums.unpriced_mwh[rows, 0].sum())
-        self._link(above, name, energy, *parts)
+        along = (sums.cost, sums.co2, sums.unpriced_mwh, sums.uncounted_mwh)
+        self._link(above, name, energy, *(column[rows, 0].sum() for column in along))
 
     def _share(
         self,
         givers: Iterable[tuple[str, int]],
         source: Source,
         kind: str,
-        carried: tuple[Ints, Ints, Ints] | None,
+        carried: tuple[Ints, Ints, Ints, Ints] | None,
     ) -> None:
         """Share what a source fed among its givers, target by target; all sums stay exact."""
         sums = self._sums
@@ -183,7 +189,7 @@ class _Graph:
             energy = np.array([sums.fed_mwh[source, rows, 0].sum()])
             parts = spread(energy, rest, rest.sum(axis=0))
             rest = rest - parts
-            along = [np.zeros_like(parts)] * 3
+            along = [np.zeros_like(parts)] * 4
             if carried is not None:
                 along = [priced(np.array([one[rows, 0].sum()]), parts, energy) for one in carried]
             for at, (name, _) in enumerate(named):
@@ -196,9 +202,10 @@ class _Graph:
     def _add(self, node: Node) -> None:
         self.nodes.setdefault(node.id, node)
 
-    def _link(self, source: str, target: str, energy: Any, cost: Any, co2: Any, unpriced: Any) -> None:
+    def _link(self, source: str, target: str, energy: Any, *along: Any) -> None:
         if energy:
-            self.links.append(Link(source, target, int(energy), int(cost), int(co2), int(unpriced)))
+            cost, co2, unpriced, uncounted = (int(amount) for amount in along)
+            self.links.append(Link(source, target, int(energy), cost, co2, unpriced, uncounted))
 
 
 def _below(
@@ -221,7 +228,7 @@ def flows_json(sums: SiteSums, now_ms: int) -> dict[str, Any]:
                 "energy": wh(link.energy_mwh),
                 "cost": Money(link.cost, link.unpriced_mwh).text(),
                 "pending_kwh": kwh_text(link.unpriced_mwh),
-                "co2": kg(link.co2),
+                "co2": kg(link.co2) if link.co2 or not link.uncounted_mwh else None,
             }
             for link in links
         ],
@@ -282,12 +289,10 @@ def _part(sums: SiteSums, rows: list[int], *, told: bool = True) -> dict[str, An
 
 
 def _stock_part(column: Ints) -> dict[str, Any]:
-    energy, cost, co2, pending = (
-        int(column[row, 0]) for row in (0, *(1 + CARRIED.index(name) for name in ("cost", "co2", "unpriced")))
-    )
+    energy, _, cost, co2, pending, uncounted = (int(amount) for amount in column[:, 0])
     return {
         "energy": wh(energy),
         "cost": Money(cost, max(pending, 0)).text(),
         "pending_kwh": kwh_text(pending),
-        "co2": kg(co2),
+        "co2": kg(co2) if co2 or not uncounted else None,
     }

@@ -54,6 +54,8 @@ class SiteSums:
     unpriced_grid_mwh: Ints
     unpriced_stock_mwh: Ints
     uncounted_mwh: Ints
+    uncounted_grid_mwh: Ints
+    uncounted_stock_mwh: Ints
     from_grid_mwh: Ints
     residual_mwh: Ints
     revenue: Ints
@@ -120,7 +122,7 @@ class SiteSums:
 _NAMES: Final = tuple(column.name for column in fields(SiteSums))
 _BY_USE: Final = (
     "fed_mwh", "cost", "co2", "bought", "emitted", "unpriced_mwh", "unpriced_grid_mwh", "unpriced_stock_mwh",
-    "uncounted_mwh", "from_grid_mwh",
+    "uncounted_mwh", "uncounted_grid_mwh", "uncounted_stock_mwh", "from_grid_mwh",
 )  # fmt: skip
 _UNSUMMED: Final = frozenset({*_BORDERS, *_PEAKS, *_LAYOUT})
 
@@ -173,6 +175,8 @@ def summed(found: Allocation, starts: Int64, ends: Int64) -> SiteSums:
         unpriced_grid_mwh=into(found.unpriced_grid_mwh),
         unpriced_stock_mwh=into(found.unpriced_stock_mwh),
         uncounted_mwh=into(found.uncounted_mwh),
+        uncounted_grid_mwh=into(found.uncounted_grid_mwh),
+        uncounted_stock_mwh=into(found.uncounted_stock_mwh),
         from_grid_mwh=into(found.from_grid_mwh),
         residual_mwh=into(closed.residual_mwh),
         revenue=into(found.revenue),

@@ -20,7 +20,7 @@ from hub.actors.energy_requests import (
     GetSessions,
 )
 from hub.app import Hub
-from hub.energy.asked import COMPARISONS, PERIODS, RESOLUTION, Asked, asked
+from hub.energy.asked import COMPARISONS, PERIODS, RESOLUTION, Asked, asked, custom
 from hub.energy.asked import compared as compared_period
 from hub.energy.calendar import local_date
 from hub.energy.flows import devices_json, flows_json
@@ -259,8 +259,7 @@ def _asked(request: web.Request, hub: Hub, period: str = "day") -> Asked:
         start_ms = _moment(request, hub, "start", max(end_ms - DAY_MS, 0))
         if start_ms >= end_ms:
             raise BadRequest("WL-API-400", "start lies after end", where="start")
-        first, after = local_date(zone, start_ms), local_date(zone, end_ms)
-        return Asked("custom", first, after, start_ms, end_ms)
+        return custom(zone, start_ms, end_ms)
     text = request.query.get("at")
     at = local_date(zone, now_ms) if text is None else _date(text)
     return asked(zone, request.query.get("period", period), at)

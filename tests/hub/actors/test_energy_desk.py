@@ -14,7 +14,7 @@ from hub.actors.energy_desk import EnergyDesk
 from hub.actors.energy_months import PriceBook
 from hub.actors.energy_requests import GetEnergySums
 from hub.energy.allocation import SlotPrices
-from hub.energy.asked import asked, compared, day_start_ms
+from hub.energy.asked import asked, compared, custom, day_start_ms
 from hub.energy.figures import flow_mwh, self_sufficiency, summary_json
 from hub.energy.slots import SLOT_MS, SlotColumns
 from hub.energy.stock import CARRIED
@@ -272,3 +272,18 @@ def test_a_running_month_is_compared_as_far_as_it_has_come() -> None:
 
     assert other.end_ms == day_start_ms(zone, date(2024, 3, 30)) + 13 * 3_600_000
     assert other.note
+
+
+def test_any_range_is_compared_with_the_same_clocks() -> None:
+    zone = "Europe/Paris"
+    hour_ms = 3_600_000
+    one = custom(zone, day_start_ms(zone, date(2025, 3, 29)), day_start_ms(zone, date(2025, 3, 31)))
+    before, year = (compared(zone, one, how, NOW_MS) for how in ("previous", "year"))
+    part = custom(zone, one.start_ms + 6 * hour_ms, one.start_ms + 10 * hour_ms)
+
+    assert one.end_ms - one.start_ms == 47 * hour_ms
+    assert (before.start_ms, before.end_ms) == (day_start_ms(zone, date(2025, 3, 27)), one.start_ms)
+    assert (year.start_ms, year.end_ms) == tuple(
+        day_start_ms(zone, day) for day in (date(2024, 3, 29), date(2024, 3, 31))
+    )
+    assert compared(zone, part, "previous", NOW_MS).start_ms == one.start_ms + 2 * hour_ms

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import astuple
 
 import numpy as np
 from hypothesis import given
@@ -28,13 +29,13 @@ def sums_of(site: SiteSlots, paid: SlotPrices | None) -> SiteSums:
 def test_every_node_between_a_beginning_and_an_end_is_balanced(site: SiteSlots, paid: SlotPrices) -> None:
     nodes, links = flow_graph(sums_of(site, paid))
     ids = {node.id for node in nodes}
-    into: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0, 0])
-    out: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0, 0])
+    into: dict[str, list[int]] = defaultdict(lambda: [0] * 5)
+    out: dict[str, list[int]] = defaultdict(lambda: [0] * 5)
     for link in links:
         assert link.energy_mwh > 0
         assert {link.source, link.target} <= ids
         for side, name in ((out, link.source), (into, link.target)):
-            for at, value in enumerate((link.energy_mwh, link.cost, link.co2, link.unpriced_mwh)):
+            for at, value in enumerate(astuple(link)[2:]):
                 side[name][at] += value
 
     assert {name: into[name] for name in into if name in out} == {
