@@ -276,6 +276,7 @@ class Hub:
                     config.site.time_zone,
                     co2_g_per_kwh=config.site.co2_factor_g_per_kwh,
                     gas_kwh_per_m3=config.site.gas_kwh_per_m3,
+                    first_fed=config.site.first_fed,
                 ),
             ),
         )

@@ -10,7 +10,6 @@ import numpy as np
 
 from hub.actors.energy_months import HOUR_FLOWS, Hours
 from hub.actors.energy_requests import EnergySums, MediaFound
-from hub.energy.allocation import Source
 from hub.energy.asked import Asked
 from hub.energy.calendar import Buckets, label_of
 from hub.energy.figures import (
@@ -29,6 +28,7 @@ from hub.energy.figures import (
 )
 from hub.energy.flows import devices_json
 from hub.energy.sessions import Session
+from hub.energy.site_balance import Source
 from hub.energy.site_sums import SiteSums
 from hub.model.quality import Quality
 from web.energy_table import Column

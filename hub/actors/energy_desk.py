@@ -40,7 +40,7 @@ from hub.actors.energy_requests import (
     MediaFound,
 )
 from hub.actors.registry import Registry
-from hub.energy.allocation import SlotPrices
+from hub.energy.allocation import Prices
 from hub.energy.calendar import Buckets, buckets, local_date, local_days
 from hub.energy.cuts import slot_floor
 from hub.energy.media import medium_meters
@@ -81,6 +81,7 @@ class EnergyDesk:
         prices: PriceBook | None = None,
         co2_g_per_kwh: float | None = None,
         gas_kwh_per_m3: float = 10.5,
+        first_fed: Sequence[str] = (),
     ) -> None:
         self._database = database
         self._registry = registry
@@ -88,6 +89,8 @@ class EnergyDesk:
         self._prices = prices
         self._carbon_mg = None if co2_g_per_kwh is None else round(co2_g_per_kwh * 1000)
         self._gas_kwh_per_m3 = gas_kwh_per_m3
+        self._order = tuple(first_fed)
+        self._making = asyncio.Lock()
         self._shelf = MonthShelf()
         self._layout: tuple[int, Layout] | None = None
 
@@ -140,7 +143,7 @@ class EnergyDesk:
             return known[1]
         names = self._registry.devices
         meters = site_meters(names.values(), {name: self._registry.of_device(name) for name in names})
-        layout = Layout(meters, self._carbon_series(), self._carbon_mg, prices)
+        layout = Layout(meters, self._carbon_series(), self._carbon_mg, prices, self._order)
         self._layout = self._registry.version, layout
         return layout
 
@@ -308,16 +311,21 @@ class EnergyDesk:
         return stock
 
     async def _made(self, work: Work, layout: Layout, span: Span, stock: Stock) -> Month:
+        """Make a month, or take what another question made of it meanwhile: a page asks several at once."""
         known_ms = self._known_ms()
         if span.start_ms >= known_ms:
             return month_to_come(self._zone, layout, span, stock)
-        first_ms, count = grid_of(span.start_ms, min(span.end_ms, known_ms))
-        prices = await self._slot_prices(first_ms, count)
-        month = await self._database.read(
-            lambda conn: month_of(conn, self._zone, layout, span, known_ms, prices, stock)
-        )
-        self._shelf.keep(work, month)
-        return month
+        async with self._making:
+            kept = self._shelf.get(span) if self._shelf.layout == layout else None
+            if kept is not None:
+                return kept
+            first_ms, count = grid_of(span.start_ms, min(span.end_ms, known_ms))
+            prices = await self._slot_prices(first_ms, count)
+            month = await self._database.read(
+                lambda conn: month_of(conn, self._zone, layout, span, known_ms, prices, stock)
+            )
+            self._shelf.keep(work, month)
+            return month
 
     async def _fine(self, work: Work, layout: Layout, span: _Range, resolution: str) -> SiteSums:
         """Buckets within months that are no whole days: allocated slot by slot, from the begin of a day on."""
@@ -351,7 +359,7 @@ class EnergyDesk:
         """Nothing is stored beyond this: a reading may be some minutes ahead of the clock."""
         return slot_floor(self._database.now_ms()) + 2 * SLOT_MS
 
-    async def _slot_prices(self, first_ms: int, count: int) -> SlotPrices | None:
+    async def _slot_prices(self, first_ms: int, count: int) -> Prices | None:
         return None if self._prices is None else await self._prices.slot_prices(first_ms, count)
 
 

@@ -15,9 +15,10 @@ from typing import Final, Protocol
 import numpy as np
 import sqlalchemy as sa
 
-from hub.energy.allocation import Allocation, SlotCarbon, SlotPrices, Source, UseKind, allocate
+from hub.energy.allocation import Allocation, Prices, Rule, SlotCarbon, allocate
 from hub.energy.asked import day_start_ms
 from hub.energy.calendar import Buckets, local_days, local_hours, local_months
+from hub.energy.site_balance import Source, UseKind
 from hub.energy.site_meters import SiteMeter
 from hub.energy.site_slots import Laid, SiteSlots, grid_of, quality_series, site_slots, within
 from hub.energy.site_sums import SiteSums, reduced, summed
@@ -38,7 +39,7 @@ class PriceBook(Protocol):
     @property
     def revision(self) -> int: ...
 
-    async def slot_prices(self, first_ms: int, count: int) -> SlotPrices | None:
+    async def slot_prices(self, first_ms: int, count: int) -> Prices | None:
         """Prices of ``count`` slots from ``first_ms``; None where nothing is agreed."""
         ...
 
@@ -48,12 +49,14 @@ class Layout:
     """What the columns of a site are made of; months of another layout are worth nothing.
 
     ``carbon`` is the series of the grid's carbon intensity, ``carbon_mg`` the factor where it says nothing.
+    ``order`` names the devices that are fed first; in proportion where there are none.
     """
 
     meters: tuple[SiteMeter, ...]
     carbon: int | None
     carbon_mg: int | None
     prices: int
+    order: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +111,11 @@ class MonthShelf:
 
     def __len__(self) -> int:
         return len(self._months)
+
+    @property
+    def layout(self) -> Layout | None:
+        """What the kept months are made of."""
+        return self._layout
 
     def begin(self, layout: Layout) -> Work:
         """A question begins: what was made of another layout goes."""
@@ -220,7 +228,7 @@ def allocated(
     layout: Layout,
     start_ms: int,
     end_ms: int,
-    prices: SlotPrices | None,
+    prices: Prices | None,
     stock: Stock,
     stops_ms: Int64 | None = None,
 ) -> Allocation:
@@ -231,7 +239,10 @@ def allocated(
     site = read_site(conn, layout.meters, start_ms, end_ms)
     carbon = read_carbon(conn, layout, site.start_ms, site.count)
     stops = [] if stops_ms is None else ((stops_ms - site.start_ms) // SLOT_MS).tolist()
-    return allocate(site, prices=prices, carbon=carbon, stock=stock, stops=stops)
+    rule = Rule.PRIORITY if layout.order else Rule.PROPORTIONAL
+    return allocate(
+        site, prices=prices, carbon=carbon, stock=stock, rule=rule, order=layout.order, stops=stops
+    )
 
 
 def month_of(
@@ -240,7 +251,7 @@ def month_of(
     layout: Layout,
     span: Span,
     known_ms: int,
-    prices: SlotPrices | None,
+    prices: Prices | None,
     stock: Stock,
 ) -> Month:
     """A month, read up to ``known_ms`` and allocated."""

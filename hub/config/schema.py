@@ -169,6 +169,7 @@ SECTIONS: Final[Mapping[str, Any]] = MappingProxyType(
                 _opt("co2_factor", "CO2 of a kWh from the grid in g, where no series tells it"): number(
                     0, 5000
                 ),
+                _opt("first_fed", "devices that the sun feeds first, in this order", []): Listing(identifier),
                 _opt(
                     "gas_calorific_value", "kWh in a m3 of gas, where no installation tells it", 10.5
                 ): number(1, 50),
@@ -256,6 +257,7 @@ def _site(data: dict[str, Any]) -> SiteConfig:
         past_limit_s=data["past_limit"],
         co2_factor_g_per_kwh=data.get("co2_factor"),
         gas_kwh_per_m3=data["gas_calorific_value"],
+        first_fed=tuple(data["first_fed"]),
     )
 
 

@@ -13,8 +13,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from hub.energy.allocation import RESIDUALS, Source, UseKind
 from hub.energy.exact import Ints
+from hub.energy.site_balance import RESIDUALS, Source, UseKind
+from hub.energy.site_meters import CONSUMERS
 from hub.energy.site_sums import SiteSums
 from hub.energy.slots import SLOT_MS
 from hub.energy.stock import CARRIED
@@ -32,7 +33,6 @@ _ROLE_OF: Final = {
     "discharge": Role.BATTERY, "battery_loss": Role.BATTERY, "stock_change": Role.BATTERY,
 }  # fmt: skip
 _ENOUGH: Final = Context(prec=60)
-_PRODUCERS: Final = (Role.SOLAR, Role.LOAD, Role.EV, Role.HEAT_PUMP)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,10 @@ def meters_of(sums: SiteSums, name: str) -> list[int]:
     role = _ROLE_OF.get(name)
     if role is None:
         return list(range(len(sums.meters)))
-    return sums.rows(*(_PRODUCERS if name == "production" and not sums.rows(role) else (role,)))
+    rows = sums.rows(role)
+    if name == "production" and not rows:
+        return [at for at in sums.rows(*CONSUMERS) if sums.give_mwh[at].any()]
+    return rows
 
 
 def is_told(sums: SiteSums, name: str) -> Any:

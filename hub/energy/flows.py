@@ -14,7 +14,6 @@ from typing import Any, Final
 
 import numpy as np
 
-from hub.energy.allocation import RESIDUALS, Source, UseKind
 from hub.energy.exact import Ints, priced, spread
 from hub.energy.figures import (
     Money,
@@ -26,6 +25,7 @@ from hub.energy.figures import (
     money_json,
     wh,
 )
+from hub.energy.site_balance import RESIDUALS, Source, UseKind
 from hub.energy.site_sums import SiteSums
 from hub.energy.stock import CARRIED
 from hub.model.series import Role

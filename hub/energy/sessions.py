@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from hub.energy.allocation import Source, UseKind
+from hub.energy.site_balance import Source, UseKind
 from hub.energy.site_sums import SiteSums
 
 LEAST_W: Final = 200

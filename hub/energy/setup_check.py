@@ -13,7 +13,7 @@ from typing import Final
 
 import numpy as np
 
-from hub.energy.allocation import RESIDUALS, Residual, balance
+from hub.energy.site_balance import RESIDUALS, Residual, balance
 from hub.energy.site_meters import CONSUMERS
 from hub.energy.site_slots import SiteSlots
 from hub.energy.slots import Int64
@@ -30,6 +30,8 @@ _HARMLESS: Final = (Residual.METER_SKEW, Residual.MISSING_METER)
 SAME_SHARE: Final = 0.02
 EXCESS_SHARE: Final = 0.05
 ONE_SIDED: Final = 20
+STANDBY_MWH: Final = 50_000
+"""200 W in a quarter of an hour: an inverter at night draws less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,16 +89,22 @@ def _signs(site: SiteSlots) -> Iterator[Finding]:
     for row, meter in enumerate(site.meters):
         give, take = int(site.give_mwh[row].sum()), int(site.take_mwh[row].sum())
         evidence = {"given": _wh(give), "taken": _wh(take)}
-        if meter.role is Role.SOLAR and take > LEAST_MWH and take > ONE_SIDED * give:
+        if meter.role is Role.SOLAR and _mostly(site.take_mwh[row], give):
             yield Finding(
                 "wrong_sign", (meter.device,), "The solar meter shows use instead of production",
                 "Turn its sign: production is above zero", evidence,
             )  # fmt: skip
-        elif meter.role in CONSUMERS and give > LEAST_MWH and give > ONE_SIDED * take:
+        elif meter.role in CONSUMERS and _mostly(site.give_mwh[row], take):
             yield Finding(
                 "wrong_sign", (meter.device,), "A consumer shows production instead of use",
                 "Turn its sign, or give it the role solar if it is a panel", evidence,
             )  # fmt: skip
+
+
+def _mostly(wrong: Int64, right: int) -> bool:
+    """Whether a device shows nearly only the wrong side, and more than a standby under snow would."""
+    whole = int(wrong.sum())
+    return whole > LEAST_MWH and whole > ONE_SIDED * right and int(wrong.max()) > STANDBY_MWH
 
 
 def _battery_signs(site: SiteSlots) -> Iterator[Finding]:

@@ -12,8 +12,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from hub.energy.allocation import Allocation, Use
+from hub.energy.allocation import Allocation
 from hub.energy.exact import Ints, narrow, wide
+from hub.energy.site_balance import Use
 from hub.energy.site_meters import SiteMeter
 from hub.energy.slots import SLOT_MS, Int64
 from hub.energy.stock import CARRIED

@@ -7,19 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.energy.allocation import (
-    RESIDUALS,
-    Allocation,
-    Balance,
-    Residual,
-    Rule,
-    SlotCarbon,
-    SlotPrices,
-    Source,
-    UseKind,
-    allocate,
-    balance,
-)
+from hub.energy.allocation import Allocation, Rule, SlotCarbon, SlotPrices, allocate
+from hub.energy.site_balance import RESIDUALS, Balance, Residual, Source, UseKind, balance
 from hub.energy.site_slots import SiteSlots
 from hub.energy.stock import CARRIED
 from hub.model.series import Role

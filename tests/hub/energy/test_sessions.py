@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from hub.energy.allocation import SlotPrices, Source, allocate
+from hub.energy.allocation import SlotPrices, allocate
 from hub.energy.sessions import Session, sessions
+from hub.energy.site_balance import Source
 from hub.energy.site_sums import summed
 from hub.energy.slots import SLOT_MS
 from hub.model.series import Role

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -36,7 +37,7 @@ def meter_of(role: Role, *keys: str, kinds: dict[str, str] | None = None) -> Sit
     return found[0]
 
 
-def columns(**by_slot: list[int | None]) -> dict[int, SlotColumns]:
+def columns(**by_slot: Sequence[int | None]) -> dict[int, SlotColumns]:
     """Slots of series ``n0``, ``n1`` …; None has no amount but is there."""
     found = {}
     for name, amounts in by_slot.items():
@@ -51,7 +52,7 @@ def columns(**by_slot: list[int | None]) -> dict[int, SlotColumns]:
     return found
 
 
-def laid(meter: SiteMeter, **by_slot: list[int | None]) -> SiteSlots:
+def laid(meter: SiteMeter, **by_slot: Sequence[int | None]) -> SiteSlots:
     return site_slots([meter], 0, max(len(one) for one in by_slot.values()), columns(**by_slot))
 
 
