@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import http.client
 import time
+from dataclasses import replace
 
 import numpy as np
 import sqlalchemy as sa
@@ -20,7 +21,7 @@ from bench.statistics import median_s, percentile
 from hub.energy.allocation import allocate
 from hub.energy.site_meters import SiteMeter, Term
 from hub.energy.site_slots import SiteSlots, site_slots
-from hub.energy.slots import SLOT_MS
+from hub.energy.slots import SLOT_MS, SlotColumns
 from hub.model.device import Device
 from hub.model.series import Behaviour, Direction, Role, SeriesInfo, known_series
 from hub.model.units import Quantity
@@ -94,8 +95,18 @@ async def _fill(database: Database) -> None:
         return numbers
 
     infos = [info for *_, infos in _HOUSE for info in infos]
+    names = [name for name, _, _, own in _HOUSE for _ in own]
     for at, number in enumerate(await database.write(house)):
-        await write_year(database, number, slots_of_a_year(at, gauge=infos[at] is POWER))
+        columns = slots_of_a_year(at, gauge=infos[at] is POWER)
+        if names[at] in ("store", "roof"):
+            columns = _at_its_hours(columns, 17 if infos[at] is _EXPORT else 9)
+        await write_year(database, number, columns)
+
+
+def _at_its_hours(columns: SlotColumns, begin: int) -> SlotColumns:
+    """A roof and charging by day, discharging in the evening."""
+    hour = columns.start_ms // 3_600_000 % 24
+    return replace(columns, delta=np.where((hour >= begin) & (hour < begin + 7), columns.delta, 0))
 
 
 def _floor_ms(times: int) -> float:

@@ -22,6 +22,7 @@ from hub.actors.auth import AuthActor, AuthBook
 from hub.actors.board import LatestBoard
 from hub.actors.device import ApplyDevices, CheckSilence, DeviceActor
 from hub.actors.energy_desk import EnergyDesk
+from hub.actors.energy_months import EnergySettings
 from hub.actors.holders import LoopHolders
 from hub.actors.intake import HubIntake
 from hub.actors.integration import EntryStatus, IntegrationActor, PutToRest, RestartEntry
@@ -274,9 +275,7 @@ class Hub:
                     self.database,
                     self.registry,
                     config.site.time_zone,
-                    co2_g_per_kwh=config.site.co2_factor_g_per_kwh,
-                    gas_kwh_per_m3=config.site.gas_kwh_per_m3,
-                    first_fed=config.site.first_fed,
+                    settings=_energy_settings(self.config),
                 ),
             ),
         )
@@ -445,6 +444,7 @@ class Hub:
         self.safe_mode = None
         self._set_log_levels()
         self.recorder.tell(SetTimeLimits(_time_limits(self.config)))
+        self.processing.tell(_energy_settings(self.config))
         changes = await self._apply_entries()
         await request(self.device, ApplyDevices(_device_infos(self.config), self.config.discovery))
         await asyncio.to_thread(remember_good, self.data_dir, self.config)
@@ -516,6 +516,11 @@ class Hub:
             await self._work()
         except RetryLater as error:
             LOGGER.warning("derivation was not finished: %s", error)
+
+
+def _energy_settings(config: HubConfig) -> EnergySettings:
+    site = config.site
+    return EnergySettings(site.co2_factor_g_per_kwh, site.gas_kwh_per_m3, site.first_fed)
 
 
 def _time_limits(config: HubConfig) -> TimeLimits:

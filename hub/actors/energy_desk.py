@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from hub.actors.energy_media import read_heat_pumps, read_media
 from hub.actors.energy_months import (
+    EnergySettings,
     Hours,
     Layout,
     Month,
@@ -41,6 +42,7 @@ from hub.actors.energy_requests import (
 )
 from hub.actors.registry import Registry
 from hub.energy.allocation import Prices
+from hub.energy.asked import asked
 from hub.energy.calendar import Buckets, buckets, local_date, local_days
 from hub.energy.cuts import slot_floor
 from hub.energy.media import medium_meters
@@ -79,17 +81,13 @@ class EnergyDesk:
         zone: str,
         *,
         prices: PriceBook | None = None,
-        co2_g_per_kwh: float | None = None,
-        gas_kwh_per_m3: float = 10.5,
-        first_fed: Sequence[str] = (),
+        settings: EnergySettings | None = None,
     ) -> None:
         self._database = database
         self._registry = registry
         self._zone = zone
         self._prices = prices
-        self._carbon_mg = None if co2_g_per_kwh is None else round(co2_g_per_kwh * 1000)
-        self._gas_kwh_per_m3 = gas_kwh_per_m3
-        self._order = tuple(first_fed)
+        self._settings = settings or EnergySettings()
         self._making = asyncio.Lock()
         self._shelf = MonthShelf()
         self._layout: tuple[int, Layout] | None = None
@@ -111,6 +109,11 @@ class EnergyDesk:
                 return self.check_setup(start_ms, end_ms)
             case _:
                 raise Bug("WL-NRG-900", f"nobody answers {type(question).__name__}")
+
+    def configure(self, settings: EnergySettings) -> None:
+        """Other settings; what was made by the old ones is forgotten."""
+        self._settings, self._layout = settings, None
+        self._shelf.clear()
 
     @property
     def zone(self) -> str:
@@ -143,7 +146,14 @@ class EnergyDesk:
             return known[1]
         names = self._registry.devices
         meters = site_meters(names.values(), {name: self._registry.of_device(name) for name in names})
-        layout = Layout(meters, self._carbon_series(), self._carbon_mg, prices, self._order)
+        factor = self._settings.co2_g_per_kwh
+        layout = Layout(
+            meters,
+            self._carbon_series(),
+            None if factor is None else round(factor * 1000),
+            prices,
+            self._settings.first_fed,
+        )
         self._layout = self._registry.version, layout
         return layout
 
@@ -154,6 +164,13 @@ class EnergyDesk:
             if one.quantity is Quantity.CARBON_INTENSITY and one.behaviour is Behaviour.GAUGE
         ]
         return min(found, default=None)
+
+    async def warm(self) -> None:
+        """Make the months of the running year, so that nobody waits for them."""
+        if not self.layout().meters:
+            return
+        year = asked(self._zone, "year", local_date(self._zone, self._database.now_ms()))
+        await self.sums(year.start_ms, year.end_ms, "1mo")
 
     async def site(self, start_ms: int, end_ms: int) -> SiteSlots:
         """The columns of ``[start_ms, end_ms)``, widened to whole slots, as they were measured."""
@@ -235,7 +252,7 @@ class EnergyDesk:
         )
 
         def job(conn: sa.Connection) -> MediaFound:
-            found = read_media(conn, meters, grid, self._gas_kwh_per_m3)
+            found = read_media(conn, meters, grid, self._settings.gas_kwh_per_m3)
             pumps = read_heat_pumps(conn, meters, layout.meters, *span)
             return MediaFound(grid, found, pumps, self._database.now_ms())
 

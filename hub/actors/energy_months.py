@@ -45,6 +45,16 @@ class PriceBook(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class EnergySettings:
+    """What the configuration says: CO2 of the grid where no series tells it, kWh in a m3 of gas where no
+    installation does, and devices that the sun feeds first (without any, sources are shared in proportion)."""
+
+    co2_g_per_kwh: float | None = None
+    gas_kwh_per_m3: float = 10.5
+    first_fed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Layout:
     """What the columns of a site are made of; months of another layout are worth nothing.
 
@@ -120,7 +130,7 @@ class MonthShelf:
     def begin(self, layout: Layout) -> Work:
         """A question begins: what was made of another layout goes."""
         if layout != self._layout:
-            self.touched(0, _FOR_EVER_MS)
+            self.clear()
             self._layout = layout
         work = Work()
         self._works.append(work)
@@ -162,6 +172,10 @@ class MonthShelf:
             del self._stocks[key]
         for work in self._works:
             work.stale.append((start_ms, end_ms))
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self.touched(0, _FOR_EVER_MS)
 
 
 def _concerns(span: Span, start_ms: int, end_ms: int) -> bool:

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from hub.actors.board import LatestBoard
 from hub.actors.derivation import DerivationStore, Span
 from hub.actors.energy_desk import EnergyDesk
+from hub.actors.energy_months import EnergySettings
 from hub.actors.energy_requests import EnergyRequest
 from hub.actors.history import History, HistoryReader, ReadingsPage
 from hub.actors.live import LiveView, live_view
@@ -155,6 +156,7 @@ class ProcessingActor(AsyncActor):
         self._seen_seq = 0
         self._work: asyncio.Task[None] | None = None
         self._work_again = False
+        self._warming: asyncio.Task[None] | None = None
         self._failing = ""
         self._until_s = math.inf
         for event in (ReadingsStored, RangesDirtied, DeviceChanged):
@@ -173,6 +175,8 @@ class ProcessingActor(AsyncActor):
         What takes longer than ``FAREWELL_S`` stays marked in the store, and the next start takes it up.
         """
         self._until_s = self._clock.monotonic_s() + FAREWELL_S
+        if self._warming is not None:
+            self._warming.cancel()
         if self._work is not None:
             await self._work
         if not self._failing:
@@ -191,6 +195,8 @@ class ProcessingActor(AsyncActor):
                 return self._later(self._reader.history(series, start_ms, end_ms, resolution, columns))
             case GetReadings(series, start_ms, end_ms, limit, cursor):
                 return self._later(self._reader.readings(series, start_ms, end_ms, limit, cursor))
+            case EnergySettings():
+                self._energy.configure(message)
             case EnergyRequest():
                 return self._later(self._energy.answer(message))
             case GetLive():
@@ -282,10 +288,22 @@ class ProcessingActor(AsyncActor):
                     await self._derive_some()
                 await self._store.derive_days(self._registry)
                 self._recovered()
+                self._warm_once()
             except (RetryLater, StorageCorrupt) as error:
                 self._postpone(error)
             if not self._work_again:
                 return
+
+    def _warm_once(self) -> None:
+        """After the first turn of work the balance of the year is made beside everything else."""
+        if self._warming is None and math.isinf(self._until_s):
+            self._warming = asyncio.get_running_loop().create_task(self._warm(), name="energy-warm")
+
+    async def _warm(self) -> None:
+        try:
+            await self._energy.warm()
+        except (RetryLater, StorageCorrupt) as error:
+            LOGGER.debug("the year of energy is not made beforehand: %s", error)
 
     async def _flush(self) -> None:
         """Write folded rows, and take away the marks of slots that are past and written."""

@@ -7,6 +7,7 @@ slots → hours, days, months · ``balance`` latest powers → sources, uses and
 
 The site, over 15-minute slots: ``site_meters`` which series decide · ``site_slots`` the columns of all devices ·
 ``site_balance`` both sides of every slot · ``allocation`` who was fed by what · ``stock`` the battery as an
-inventory · ``exact`` sharing whole numbers · ``site_sums`` sums by buckets · ``figures`` and ``flows`` what people read of them ·
-``asked`` periods and comparisons · ``sessions`` of cars · ``media`` gas, water, heat · ``setup_check`` wiring faults.
+inventory · ``exact`` sharing whole numbers · ``site_sums`` sums by buckets · ``figures`` and ``flows`` what people
+read of them · ``asked`` periods and comparisons · ``sessions`` of cars · ``media`` gas, water, heat ·
+``setup_check`` wiring faults.
 """

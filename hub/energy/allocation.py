@@ -146,7 +146,7 @@ def allocate(
     walked = walk(stock or Stock(), site.start_ms, charged, drawn, stored, site.soc, stops)
     out = fed[Source.BATTERY].copy()
     out[1] = 0  # what a battery gives to a battery stays in the stock
-    shared = [priced(walked.out[row], out, drawn) for row in range(len(CARRIED))]
+    shared = _shared(walked.out, out, drawn)
     revenue, unsold = _sold(closed.used_mwh[0], prices)
     return Allocation(
         balance=closed,
@@ -171,6 +171,15 @@ def allocate(
         stored_mwh=charged,
         drawn_mwh=drawn,
     )
+
+
+def _shared(carried: Ints, out: Int64, drawn: Int64) -> list[Ints]:
+    """What left the battery, shared among the uses row by row; equal rows (nothing has a price) are shared once."""
+    shared: list[Ints] = []
+    for row in range(len(CARRIED)):
+        same = next((at for at in range(row) if np.array_equal(carried[at], carried[row])), None)
+        shared.append(priced(carried[row], out, drawn) if same is None else shared[same])
+    return shared
 
 
 def _bought(grid: Int64, prices: Prices | None) -> tuple[Ints, Int64]:

@@ -137,6 +137,21 @@ async def test_a_month_of_co2_and_a_comparison_that_says_why_not(house: House) -
     assert "change" not in answer["compare"]
 
 
+async def test_a_carbon_factor_counts_at_once(house: House) -> None:
+    await move_in(house)
+    path = house.hub.config_dir / "hub.yaml"
+    path.write_text(path.read_text().replace("currency: EUR}", "currency: EUR, co2_factor: 50}"))
+    before = (await house.get(f"/api/v1/energy/summary?{span_of(house)}")).json
+    assert (await house.post("/api/v1/config/reload")).status == 200
+    after = (await house.get(f"/api/v1/energy/summary?{span_of(house)}")).json
+    lines = (await house.get(f"/api/v1/energy/devices?{span_of(house)}")).json
+
+    assert before["co2"]["kg"] is None
+    assert after["co2"]["kg"] == pytest.approx(after["figures"]["import"]["energy"] / 1000 * 0.05)
+    rest = [lines[name]["co2"] for name in ("not_measured", "export", "battery_loss", "stock_change")]
+    assert sum([one["co2"] for one in lines["devices"]] + rest) == pytest.approx(after["co2"]["kg"], abs=1e-9)
+
+
 async def test_heat_maps_and_sessions_and_setup(house: House) -> None:
     truth = await move_in(house)
     span = span_of(house)
