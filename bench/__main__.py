@@ -28,6 +28,7 @@ BENCHMARKS = (  # what needs the most time stands last: on a busy machine that i
     "mqtt_ingest",
     "http_ingest",
     "history_year",
+    "energy_year",
     "start_up",
 )
 LIMIT_S = 14 * 60.0

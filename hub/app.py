@@ -24,6 +24,8 @@ from hub.actors.board import LatestBoard
 from hub.actors.corrections import CorrectionsActor
 from hub.actors.device import DeviceActor
 from hub.actors.device_requests import ApplyDevices, CheckSilence
+from hub.actors.energy_desk import EnergyDesk
+from hub.actors.energy_months import EnergySettings
 from hub.actors.holders import LoopHolders
 from hub.actors.intake import HubIntake
 from hub.actors.integration import PutToRest
@@ -244,6 +246,12 @@ class Hub:
                 marks=self._marks,
                 zone=config.site.time_zone,
                 seal_after_ms=int(config.storage.seal_after_s * 1000),
+                energy=EnergyDesk(
+                    self.database,
+                    self.registry,
+                    config.site.time_zone,
+                    settings=_energy_settings(self.config),
+                ),
             ),
         )
         # after processing, so that it stops before it: what is committed last is still derived
@@ -379,6 +387,7 @@ class Hub:
         self.safe_mode = None
         self._set_log_levels()
         self.recorder.tell(SetTimeLimits(_time_limits(self.config)))
+        self.processing.tell(_energy_settings(self.config))
         changes = await self._entries.apply(self.config)
         await request(self.device, ApplyDevices(_device_infos(self.config), self.config.discovery))
         await asyncio.to_thread(remember_good, self.data_dir, self.config)
@@ -429,6 +438,11 @@ class Hub:
             await self._work()
         except RetryLater as error:
             LOGGER.warning("derivation was not finished: %s", error)
+
+
+def _energy_settings(config: HubConfig) -> EnergySettings:
+    site = config.site
+    return EnergySettings(site.co2_factor_g_per_kwh, site.gas_kwh_per_m3, site.first_fed)
 
 
 def _time_limits(config: HubConfig) -> TimeLimits:

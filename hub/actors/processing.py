@@ -24,6 +24,9 @@ from hub.actors.board import LatestBoard
 from hub.actors.counting import CountingBook, CountingView, GetCounting, SetCounting
 from hub.actors.derivation import DerivationStore, Span
 from hub.actors.doubts import GetSuspects, find_suspects
+from hub.actors.energy_desk import EnergyDesk
+from hub.actors.energy_months import EnergySettings
+from hub.actors.energy_requests import EnergyRequest
 from hub.actors.history import History, HistoryReader, ReadingsPage
 from hub.actors.live import LiveView, live_view
 from hub.actors.marks import MarkBook
@@ -136,6 +139,7 @@ class ProcessingActor(AsyncActor):
         marks: MarkBook,
         zone: str,
         seal_after_ms: int,
+        energy: EnergyDesk | None = None,
     ) -> None:
         super().__init__()
         self._bus = bus
@@ -147,6 +151,7 @@ class ProcessingActor(AsyncActor):
         self._store = DerivationStore(database, marks, zone, seal_after_ms)
         self._counting = CountingBook(database, registry, zone)
         self._reader = HistoryReader(database, registry, self._store, zone)
+        self._energy = energy or EnergyDesk(database, registry, zone)
         self._open = LiveSlots()
         self._started: set[int] = set()
         self._dirty: dict[int, Span] = {}
@@ -157,6 +162,7 @@ class ProcessingActor(AsyncActor):
         self._seen_seq = 0
         self._work: asyncio.Task[None] | None = None
         self._work_again = False
+        self._warming: asyncio.Task[None] | None = None
         self._failing = ""
         self._until_s = math.inf
         for event in (ReadingsStored, RangesDirtied, DeviceChanged):
@@ -179,6 +185,8 @@ class ProcessingActor(AsyncActor):
         What takes longer than ``FAREWELL_S`` stays marked in the store, and the next start takes it up.
         """
         self._until_s = self._clock.monotonic_s() + FAREWELL_S
+        if self._warming is not None:
+            self._warming.cancel()
         if self._work is not None:
             await self._work
         if not self._failing:
@@ -203,6 +211,10 @@ class ProcessingActor(AsyncActor):
                 return self._later(self._counting.view(series))
             case SetCounting():
                 return self._later(self._choose(message))
+            case EnergySettings():
+                self._energy.configure(message)
+            case EnergyRequest():
+                return self._later(self._energy.answer(message))
             case GetLive():
                 return live_view(self._registry, self._board, self._clock.now_ms())
             case RangesDirtied(series, start_ms, end_ms, cause):
@@ -326,10 +338,22 @@ class ProcessingActor(AsyncActor):
                 await self._settle_choices()
                 await self._store.derive_days(self._registry)
                 self._recovered()
+                self._warm_once()
             except (RetryLater, StorageCorrupt) as error:
                 self._postpone(error)
             if not self._work_again:
                 return
+
+    def _warm_once(self) -> None:
+        """After the first turn of work the balance of the year is made beside everything else."""
+        if self._warming is None and math.isinf(self._until_s):
+            self._warming = asyncio.get_running_loop().create_task(self._warm(), name="energy-warm")
+
+    async def _warm(self) -> None:
+        try:
+            await self._energy.warm()
+        except (RetryLater, StorageCorrupt) as error:
+            LOGGER.debug("the year of energy is not made beforehand: %s", error)
 
     async def _flush(self) -> None:
         """Write folded rows, and take away the marks of slots that are past and written."""
@@ -396,6 +420,8 @@ class ProcessingActor(AsyncActor):
         for result in results:
             self._take_up(result)
         for result in results:
+            # what was taken away without anything in its place is a change, too
+            self._energy.note((result.series,), result.start_ms, result.end_ms)
             slots = result.derived.slots
             if len(slots):
                 numbers_of = np.full(len(slots), result.series, np.int32)
@@ -456,7 +482,9 @@ class ProcessingActor(AsyncActor):
         if not len(series):
             return
         numbers = tuple(np.unique(series).tolist())
-        self._bus.publish(SlotsDerived(numbers, int(start_ms.min()), int(start_ms.max()) + SLOT_MS, revision))
+        first_ms, end_ms = int(start_ms.min()), int(start_ms.max()) + SLOT_MS
+        self._energy.note(numbers, first_ms, end_ms)
+        self._bus.publish(SlotsDerived(numbers, first_ms, end_ms, revision))
 
     def _postpone(self, error: RetryLater | StorageCorrupt) -> None:
         if self._failing != error.code:

@@ -197,6 +197,18 @@ HUB: Final[Mapping[str, CodeText]] = {
         "A misspelt column must not be left out silently.",
         "Use one of them.",
     ),
+    "WL-API-060": CodeText(
+        "period not known",
+        "The period is none of day, week, month, year, billing.",
+        "Another word would give figures of another length than you think.",
+        "Use one of them, or `start` and `end`.",
+    ),
+    "WL-API-061": CodeText(
+        "comparison not known",
+        "The comparison is none of previous, year.",
+        "A misspelt one must not be left out silently.",
+        "Use one of them.",
+    ),
     "WL-API-400": CodeText(
         "request not readable",
         "The body is not JSON, or a parameter has the wrong form; the answer names it.",
