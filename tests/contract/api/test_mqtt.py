@@ -391,3 +391,28 @@ def test_discovery_off_is_deaf(tmp_path: Path) -> None:
     for bench in built(tmp_path, "off"):
         assert "Auto" not in announced_to(bench)
         assert bench.api.get("devices/inbox")["items"] == []
+
+
+def test_shelly_devices_of_both_generations_are_found_added_and_stored(bench: Bench) -> None:
+    plug, meter = "shellyplus1pm-a8032abe54dc", "shellyem-B9F2A1"
+
+    def notify(power: float, total: float) -> None:
+        fields = {"id": 0, "apower": power, "aenergy": {"total": total, "by_minute": [0.5]}}
+        params = {"ts": now_ms() / 1000, "switch:0": fields}
+        bench.say(f"{plug}/events/rpc", {"src": plug, "method": "NotifyStatus", "params": params})
+
+    notify(40, 1500.5)
+    bench.say(f"shellies/{meter}/emeter/0/power", "-300.5")
+    bench.say(f"shellies/{meter}/emeter/0/total", "8123.4")
+    assert bench.add(plug, role="load")["maker"] == "Shelly"
+    eventually(lambda: len(bench.waiting(meter.lower())["series"]) == 2)
+    bench.add(meter.lower(), role="grid")
+    notify(41, 1501.5)
+    bench.say(f"shellies/{meter}/emeter/0/power", "-301.5")
+    bench.say(f"shellies/{meter}/emeter/0/total", "8124.4")
+    bench.value(f"{plug}.power", 41)
+    assert bench.value(f"{plug}.energy_import", 1501.5)["unit"] == "Wh"
+    bench.value(f"{meter.lower()}.power", -301.5)
+    bench.value(f"{meter.lower()}.energy_import", 8124.4)
+    bench.say(f"{plug}/online", "false", retain=True)
+    eventually(lambda: bench.api.get(f"devices/{plug}")["availability"] == "offline")
