@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from hub.cli.remote import PATIENCE_S, RunningHub, running_hub
+from hub.cli.remote import RunningHub, running_hub
 from hub.errors import AskUser
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ T = TypeVar("T")
 
 LOCKED = "WL-STO-002"
 _STEP_S = 0.05
+_TURN_S = 30.0
+"""How long a command waits for others that hold the store; each of them takes seconds on a busy machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,7 @@ def through(
         async with open_store(place, create=create) as database:
             return await offline(database)
 
-    give_up_s = time.monotonic() + PATIENCE_S
+    give_up_s = time.monotonic() + _TURN_S
     while True:
         hub = running_hub(place.data_dir)
         if hub is not None:
