@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hub.actors.device import PatchDevice
+from hub.actors.device_requests import PatchDevice
 from hub.actors.energy_desk import EnergyDesk
 from hub.actors.energy_months import PriceBook
 from hub.actors.energy_requests import GetEnergySums
