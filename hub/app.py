@@ -25,6 +25,7 @@ from hub.actors.holders import LoopHolders
 from hub.actors.intake import HubIntake
 from hub.actors.integration import EntryStatus, IntegrationActor, PutToRest, RestartEntry
 from hub.actors.marks import MarkBook
+from hub.actors.money_requests import MoneySettings, SetMoney
 from hub.actors.processing import KeepHouse, ProcessingActor, WorkNow
 from hub.actors.recorder import IngestLoad, RecorderActor, SetTimeLimits
 from hub.actors.registry import InboxItem, Registry
@@ -269,6 +270,7 @@ class Hub:
                 marks=self._marks,
                 zone=config.site.time_zone,
                 seal_after_ms=int(config.storage.seal_after_s * 1000),
+                money=money_settings(self.config),
             ),
         )
         # after processing, so that it stops before it: what is committed last is still derived
@@ -438,6 +440,7 @@ class Hub:
         self.recorder.tell(SetTimeLimits(_time_limits(self.config)))
         changes = await self._apply_entries()
         await request(self.device, ApplyDevices(_device_infos(self.config), self.config.discovery))
+        await request(self.processing, SetMoney(money_settings(self.config)))
         await asyncio.to_thread(remember_good, self.data_dir, self.config)
         LOGGER.info("configuration applied: %s", json.dumps(changes))
         return {
@@ -511,6 +514,17 @@ class Hub:
 
 def _time_limits(config: HubConfig) -> TimeLimits:
     return TimeLimits(int(config.site.late_after_s * 1000), int(config.site.past_limit_s * 1000))
+
+
+def money_settings(config: HubConfig) -> MoneySettings:
+    """What the configuration says about money, for the processing actor."""
+    return MoneySettings(
+        config.site.currency,
+        config.site.country,
+        tuple(config.kept.get("tariffs") or ()),
+        tuple(config.kept.get("prices") or ()),
+        tuple(config.kept.get("budgets") or ()),
+    )
 
 
 def _device_infos(config: HubConfig) -> tuple[DeviceInfo, ...]:

@@ -75,6 +75,10 @@ class NotFound(Refused):
     """The object is missing or not yours; both look the same (HTTP 404)."""
 
 
+class Conflict(Refused):
+    """Right in itself, but not as things are: the id is taken, or the object belongs to a file (HTTP 409)."""
+
+
 class Forbidden(Refused):
     """Known caller, missing right (HTTP 403)."""
 

@@ -12,6 +12,7 @@ from aiohttp import web
 from hub.actors.throttle import TooManyTries
 from hub.errors import (
     AskUser,
+    Conflict,
     DiskFull,
     Forbidden,
     NotFound,
@@ -69,6 +70,7 @@ _STATUS: tuple[tuple[type[WattlineError], int], ...] = (
     (Unauthenticated, 401),
     (Forbidden, 403),
     (NotFound, 404),
+    (Conflict, 409),
     (TooSlow, 408),
     (TooLarge, 413),
     (WrongType, 415),

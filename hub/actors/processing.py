@@ -25,6 +25,8 @@ from hub.actors.derivation import DerivationStore, Span
 from hub.actors.history import History, HistoryReader, ReadingsPage
 from hub.actors.live import LiveView, live_view
 from hub.actors.marks import MarkBook
+from hub.actors.money import MoneyDesk
+from hub.actors.money_requests import MoneyRequest, MoneySettings
 from hub.actors.registry import Registry
 from hub.bus import EventBus
 from hub.energy.live import LiveSlots
@@ -133,6 +135,7 @@ class ProcessingActor(AsyncActor):
         marks: MarkBook,
         zone: str,
         seal_after_ms: int,
+        money: MoneySettings | None = None,
     ) -> None:
         super().__init__()
         self._bus = bus
@@ -142,6 +145,7 @@ class ProcessingActor(AsyncActor):
         self._marks = marks
         self._store = DerivationStore(database, marks, zone, seal_after_ms)
         self._reader = HistoryReader(database, registry, self._store, zone)
+        self._money = MoneyDesk(database, registry, board, zone, money)
         self._open = LiveSlots()
         self._started: set[int] = set()
         self._dirty: dict[int, Span] = {}
@@ -158,6 +162,7 @@ class ProcessingActor(AsyncActor):
 
     async def setup(self) -> None:
         """Take up every range that was marked when the hub stopped."""
+        await self._money.load()
         await self._store.follow_zone([one.no for one in self._registry.all_series()])
         for number, start_ms, end_ms in await self._store.load_marks():
             if self._registry.by_no(number) is not None:
@@ -187,6 +192,8 @@ class ProcessingActor(AsyncActor):
                 return self._later(self._reader.history(series, start_ms, end_ms, resolution, columns))
             case GetReadings(series, start_ms, end_ms, limit, cursor):
                 return self._later(self._reader.readings(series, start_ms, end_ms, limit, cursor))
+            case MoneyRequest():
+                return self._later(self._money.answer(message))
             case GetLive():
                 return live_view(self._registry, self._board, self._clock.now_ms())
             case RangesDirtied(series, start_ms, end_ms):
@@ -337,6 +344,7 @@ class ProcessingActor(AsyncActor):
         for result in results:
             self._take_up(result)
         for result in results:
+            self._money.note([result.series], result.start_ms, result.end_ms)  # rows may be gone, too
             slots = result.derived.slots
             if len(slots):
                 numbers_of = np.full(len(slots), result.series, np.int32)
@@ -382,7 +390,9 @@ class ProcessingActor(AsyncActor):
         if not len(series):
             return
         numbers = tuple(np.unique(series).tolist())
-        self._bus.publish(SlotsDerived(numbers, int(start_ms.min()), int(start_ms.max()) + SLOT_MS, revision))
+        first_ms, end_ms = int(start_ms.min()), int(start_ms.max()) + SLOT_MS
+        self._money.note(numbers, first_ms, end_ms)
+        self._bus.publish(SlotsDerived(numbers, first_ms, end_ms, revision))
 
     def _postpone(self, error: RetryLater | StorageCorrupt) -> None:
         if self._failing != error.code:

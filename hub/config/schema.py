@@ -1,8 +1,8 @@
 """What may be written: one voluptuous schema per section of hub.yaml, and the typed result of each.
 
 Every section is validated on its own, so that a broken one does not take the others along. The sections
-``areas``, ``tariffs``, ``prices``, ``alert_rules``, ``notify``, ``reports`` and ``forecast`` are checked for their
-outer shape only and kept as they are; the part of the hub that uses one checks it in depth.
+``areas``, ``tariffs``, ``prices``, ``budgets``, ``alert_rules``, ``notify``, ``reports`` and ``forecast`` are checked here
+for their outer shape only; :mod:`hub.config.money` looks deeper into those of money.
 """
 
 from __future__ import annotations
@@ -202,6 +202,7 @@ SECTIONS: Final[Mapping[str, Any]] = MappingProxyType(
         "areas": vol.Schema(Listing(_text_or_mapping)),
         "tariffs": vol.Schema(Listing(_mapping)),
         "prices": vol.Schema(Listing(_mapping)),
+        "budgets": vol.Schema(Listing(_mapping)),
         "alert_rules": vol.Schema(Listing(_mapping)),
         "notify": vol.Schema(_mapping),
         "reports": vol.Schema(Listing(_mapping)),
@@ -223,8 +224,9 @@ DESCRIPTIONS: Final[Mapping[str, str]] = MappingProxyType(
         "integrations": "connections to devices, one entry each",
         "devices": "names, roles and places of devices",
         "areas": "rooms and parts of the site (kept for later use)",
-        "tariffs": "energy contracts (kept for later use)",
-        "prices": "price series (kept for later use)",
+        "tariffs": "energy contracts",
+        "prices": "price series that tariffs name in their formulas",
+        "budgets": "limits of money or energy per day, month or year",
         "alert_rules": "when to warn (kept for later use)",
         "notify": "how to reach people (kept for later use)",
         "reports": "regular reports (kept for later use)",

@@ -92,7 +92,9 @@ def price_slots(
     prices[held], known[held] = price_e8[at[held]], True
     ends = np.searchsorted(start_ms, slots_ms + SLOT_MS, side="left")
     for slot in np.flatnonzero(~held & (ends > np.maximum(at, 0))).tolist():
-        mean = _mean_price(start_ms, end_ms, price_e8, int(slots_ms[slot]), max(int(at[slot]), 0), int(ends[slot]))
+        mean = _mean_price(
+            start_ms, end_ms, price_e8, int(slots_ms[slot]), max(int(at[slot]), 0), int(ends[slot])
+        )
         if mean is not None:
             prices[slot], known[slot] = mean, True
     return prices, known

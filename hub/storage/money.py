@@ -1,4 +1,4 @@
-"""What people keep about money: tariffs, budgets, invoices, price series and lists of days; rows ↔ plain objects.
+"""What people keep about money: tariffs, budgets, invoices and price series; rows ↔ plain objects.
 
 Bodies are stored as they were sent: decimals stay texts, so that nothing is rounded on the way. What they mean
 is decided by :mod:`hub.energy` each time they are read.
@@ -13,7 +13,6 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from hub.storage import tables
-from hub.storage.upserts import upsert
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +72,6 @@ class MoneyRows:
     prices: dict[str, PriceSeriesRow]
     budgets: dict[str, BudgetRow]
     invoices: dict[str, InvoiceRow]
-    day_types: dict[str, dict[str, str]]
-    """calendar → site-local ISO date → kind"""
 
 
 _TABLES: Final[Mapping[type, sa.Table]] = {
@@ -93,7 +90,6 @@ def load_money(conn: sa.Connection) -> MoneyRows:
         {row.id: row for row in _rows(conn, PriceSeriesRow)},
         {row.id: row for row in _rows(conn, BudgetRow)},
         {row.id: row for row in _rows(conn, InvoiceRow)},
-        _day_types(conn),
     )
 
 
@@ -112,29 +108,6 @@ def delete(conn: sa.Connection, kind: type[Row], row_id: str) -> None:
     conn.execute(sa.delete(table).where(table.c.id == row_id))
     if kind is PriceSeriesRow:
         conn.execute(sa.delete(tables.prices).where(tables.prices.c.id == row_id))
-
-
-def save_days(conn: sa.Connection, calendar: str, kinds: Mapping[str, str | None], now_ms: int) -> None:
-    """Set the kind of days (site-local ISO dates); ``None`` takes a day out of the list."""
-    table = tables.day_types
-    gone = [day for day, kind in kinds.items() if kind is None]
-    if gone:
-        conn.execute(sa.delete(table).where(table.c.calendar == calendar, table.c.day.in_(gone)))
-    kept = [
-        {"calendar": calendar, "day": day, "kind": kind, "created_ms": now_ms}
-        for day, kind in kinds.items()
-        if kind is not None
-    ]
-    upsert(conn, table, kept)
-
-
-def _day_types(conn: sa.Connection) -> dict[str, dict[str, str]]:
-    table = tables.day_types
-    found: dict[str, dict[str, str]] = {}
-    query = sa.select(table.c.calendar, table.c.day, table.c.kind).order_by(table.c.calendar, table.c.day)
-    for calendar, day, kind in conn.execute(query):
-        found.setdefault(calendar, {})[day] = kind
-    return found
 
 
 def _rows(conn: sa.Connection, kind: type[Any]) -> Iterable[Any]:

@@ -71,9 +71,7 @@ def write_prices(
     if not new:
         return 0
     _replace(conn, price_id, stored, _rest_of(stored, new))
-    values = [
-        {"id": price_id, **row._asdict(), "source": source, "created_ms": now_ms} for row in new
-    ]
+    values = [{"id": price_id, **row._asdict(), "source": source, "created_ms": now_ms} for row in new]
     conn.execute(sa.insert(tables.prices), values)
     return len(new)
 
@@ -87,7 +85,9 @@ def delete_prices(conn: sa.Connection, price_id: str, start_ms: int, end_ms: int
 
 def price_extent(conn: sa.Connection) -> dict[str, tuple[int, int, int]]:
     """``id`` → first start, last end and count of its rows."""
-    query = sa.select(_p.id, sa.func.min(_p.start_ms), sa.func.max(_p.end_ms), sa.func.count()).group_by(_p.id)
+    query = sa.select(_p.id, sa.func.min(_p.start_ms), sa.func.max(_p.end_ms), sa.func.count()).group_by(
+        _p.id
+    )
     return {price_id: (first, last, count) for price_id, first, last, count in conn.execute(query)}
 
 

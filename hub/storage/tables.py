@@ -380,17 +380,6 @@ invoices = sa.Table(
     _ms("updated_ms"),
 )
 
-# Lists of days by kind (red, white, blue, …) that no rule can know; ``day`` is the site-local date.
-day_types = sa.Table(
-    "day_types",
-    METADATA,
-    _key("calendar"),
-    sa.Column("day", sa.Text, primary_key=True),
-    _text("kind", default=None),
-    _ms("created_ms"),
-    sqlite_with_rowid=False,
-)
-
 # --- people -------------------------------------------------------------------------------------------------
 
 users = sa.Table(

@@ -16,7 +16,6 @@ from hub.storage.money import (
     delete,
     load_money,
     save,
-    save_days,
 )
 from hub.storage.prices import PriceRow, delete_prices, price_extent, read_prices, write_prices
 
@@ -61,13 +60,6 @@ async def test_a_saved_row_keeps_the_time_it_was_made(database: Database) -> Non
     await database.write(lambda c: save(c, BudgetRow("b", "grid", {"amount": "2"}, 20, 20)))
 
     assert (await database.read(load_money)).budgets["b"] == BudgetRow("b", "grid", {"amount": "2"}, 10, 20)
-
-
-async def test_days_of_a_calendar_are_set_and_taken_out(database: Database) -> None:
-    await database.write(lambda c: save_days(c, "tempo", {"2026-01-05": "red", "2026-01-06": "white"}, 1))
-    await database.write(lambda c: save_days(c, "tempo", {"2026-01-05": "blue", "2026-01-06": None}, 2))
-
-    assert (await database.read(load_money)).day_types == {"tempo": {"2026-01-05": "blue"}}
 
 
 async def test_an_hour_inside_a_day_leaves_the_rest_of_the_day(database: Database) -> None:
@@ -115,9 +107,7 @@ async def test_a_price_series_takes_its_prices_along_and_no_others(database: Dat
 intervals = st.tuples(st.integers(0, 30), st.integers(1, 12), st.integers(-5, 5))
 
 
-@settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(intervals, min_size=1, max_size=12))
 async def test_the_newest_insert_wins_for_every_quarter(
     database: Database, inserts: list[tuple[int, int, int]]

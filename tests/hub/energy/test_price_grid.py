@@ -51,9 +51,7 @@ def test_what_is_no_price_is_refused(text: str | bool) -> None:
         price_unit("EUR/kWh").e8_of(text)
 
 
-rows = st.lists(
-    st.tuples(st.integers(0, 20), st.integers(1, 70), st.integers(-(10**9), 10**9)), max_size=12
-)
+rows = st.lists(st.tuples(st.integers(0, 20), st.integers(1, 70), st.integers(-(10**9), 10**9)), max_size=12)
 
 
 @given(rows)

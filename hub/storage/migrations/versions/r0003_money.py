@@ -1,4 +1,4 @@
-"""Tariffs, prices, budgets, invoices and lists of days.
+"""Tariffs, prices, budgets and invoices.
 
 Written once and never changed.
 """
@@ -68,18 +68,9 @@ def upgrade() -> None:
         sa.Column("updated_ms", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_invoices")),
     )
-    op.create_table(
-        "day_types",
-        sa.Column("calendar", sa.Text(), nullable=False),
-        sa.Column("day", sa.Text(), nullable=False),
-        sa.Column("kind", sa.Text(), nullable=False),
-        sa.Column("created_ms", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("calendar", "day", name=op.f("pk_day_types")),
-        sqlite_with_rowid=False,
-    )
 
 
 def downgrade() -> None:
     """Remove them."""
-    for table in ("day_types", "invoices", "budgets", "prices", "price_series", "tariffs"):
+    for table in ("invoices", "budgets", "prices", "price_series", "tariffs"):
         op.drop_table(table)

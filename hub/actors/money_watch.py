@@ -1,0 +1,209 @@
+"""Budgets and the running quarter hour: what the month is heading for, and what the next minutes may cost."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from typing import Any, Final
+
+from hub.actors.bills import Bills
+from hub.actors.board import LatestBoard
+from hub.actors.money_columns import GRID, series_of_point
+from hub.actors.money_requests import (
+    BudgetView,
+    ChangeBudget,
+    CreateBudget,
+    GetBudgets,
+    GetPeak,
+    GetPriceNow,
+    MoneyRequest,
+    PeakView,
+    PriceNow,
+    RemoveBudget,
+)
+from hub.actors.money_sources import DAY_MS, MoneySources
+from hub.energy.bill import needed_ms
+from hub.energy.budget import budget_state
+from hub.energy.calendar import Buckets, local_days, local_months, local_years
+from hub.energy.cuts import slot_floor
+from hub.energy.money_entries import Budget, BudgetPeriod
+from hub.energy.peak import peak_state
+from hub.energy.projection import project
+from hub.energy.rating import slot_prices
+from hub.energy.site_meters import SiteMeter, Term
+from hub.energy.slots import SLOT_MS
+from hub.energy.tariff import Tariff, parse_tariff
+from hub.errors import NotFound
+
+HISTORY_MS: Final = 57 * DAY_MS
+"""What a projection looks back on."""
+_PERIODS: Final = {
+    BudgetPeriod.DAY: local_days,
+    BudgetPeriod.MONTH: local_months,
+    BudgetPeriod.YEAR: local_years,
+}
+E8_PER_MWH: Final = 100
+
+
+def _energy_tariff() -> Tariff:
+    """One unit of money per imported kWh: energy is projected by the engine that projects money."""
+    line = {"energy": "Energy", "price": "1"}
+    version = {"from": "1970-01-01", "rounding": {"line": "0.00000001"}, "import": [line]}
+    return parse_tariff({"id": "energy", "metering_point": GRID, "currency": "XXX", "versions": [version]})
+
+
+class MoneyWatch:
+    """Answers about budgets and peaks."""
+
+    def __init__(self, sources: MoneySources, bills: Bills, board: LatestBoard) -> None:
+        self._sources = sources
+        self._bills = bills
+        self._board = board
+
+    def answer(self, question: MoneyRequest[Any]) -> Awaitable[Any]:
+        """The answer to a question, as something to wait for."""
+        book = self._sources.book
+        match question:
+            case GetBudgets(budget_id):
+                return self.budgets(budget_id)
+            case CreateBudget(data):
+                return self._seen(book.create_budget(data))
+            case ChangeBudget(budget_id, data):
+                return self._seen(book.change_budget(budget_id, data))
+            case RemoveBudget(budget_id):
+                return book.remove_budget(budget_id)
+            case GetPeak(point):
+                return self.peak(point)
+            case GetPriceNow(point):
+                return self.price_now(point)
+        raise TypeError(f"no answer to {type(question).__name__}")
+
+    # --- budgets
+
+    async def budgets(self, budget_id: str | None) -> tuple[BudgetView, ...]:
+        """All budgets, or one, with their state now."""
+        book = self._sources.book
+        wanted = sorted(book.budgets) if budget_id is None else [book.budget(budget_id).id]
+        return tuple([await self._view(book.budget(one)) for one in wanted])
+
+    async def _seen(self, change: Awaitable[Budget]) -> BudgetView:
+        return await self._view(await change)
+
+    async def _view(self, budget: Budget) -> BudgetView:
+        now_ms = self._sources.database.now_ms()
+        period = _running(_PERIODS[budget.period](self._sources.zone, now_ms, now_ms + 1), now_ms)
+        kept_by = self._sources.book.budgets[budget.id][1]
+        try:
+            meter = series_of_point(self._sources.registry, budget.metering_point)
+            tariff = self._tariff_of(budget, period[1])
+        except NotFound as error:  # a budget may be there before its meter or its tariff
+            currency = self._sources.book.settings.currency
+            return BudgetView(budget, kept_by, *period, currency, None, why=error.message)
+        return await self._state(budget, kept_by, period, meter, tariff, now_ms)
+
+    def _tariff_of(self, budget: Budget, end_ms: int) -> Tariff:
+        if budget.amount is None:
+            return _energy_tariff()
+        return self._sources.tariff_for(budget.metering_point, end_ms, None)
+
+    async def _state(
+        self,
+        budget: Budget,
+        kept_by: str,
+        period: tuple[int, int],
+        meter: SiteMeter,
+        tariff: Tariff,
+        now_ms: int,
+    ) -> BudgetView:
+        start_ms, end_ms = period
+        calendar = await self._sources.calendar(start_ms - 400 * DAY_MS, end_ms)
+        from_ms, until_ms = needed_ms(tariff, calendar, start_ms, end_ms)
+        origins = self._sources.price_origins(tariff)
+        made = await self._sources.read(
+            meter, origins, min(from_ms, now_ms - HISTORY_MS), max(until_ms, end_ms)
+        )
+        projection = await asyncio.to_thread(
+            project, tariff, made.usage, made.prices, made.calendar, start_ms, end_ms, now_ms
+        )
+        so_far, expected = projection.so_far, projection.expected
+        scale = 1 if budget.amount is not None else E8_PER_MWH
+        figures = (expected.total_e8 // scale, projection.low_e8 // scale, projection.high_e8 // scale)
+        state = budget_state(budget.limit_e8, so_far.total_e8 // scale, start_ms, end_ms, now_ms, figures)
+        return BudgetView(budget, kept_by, start_ms, end_ms, tariff.currency, state, so_far.pending_mwh)
+
+    # --- the running quarter hour
+
+    async def peak(self, point: str) -> PeakView:
+        """Where the running quarter hour is heading."""
+        sources = self._sources
+        meter = series_of_point(sources.registry, point)
+        now_ms = sources.database.now_ms()
+        tariff = sources.book.tariff_of(point, now_ms, sources.local_date)
+        month = local_months(sources.zone, now_ms, now_ms + 1)
+        start_ms, end_ms = int(month.start_ms[0]), int(month.end_ms[0])
+        calendar = await sources.calendar(start_ms - 400 * DAY_MS, end_ms)
+        from_ms = start_ms if tariff is None else needed_ms(tariff, calendar, start_ms, end_ms)[0]
+        made = await sources.read(meter, {}, min(from_ms, start_ms), slot_floor(now_ms) + SLOT_MS)
+        power_w, seen_ms = self._import_power(meter, now_ms)
+        known_mwh = int(made.usage.import_mwh[-1])
+        energy_mwh = known_mwh + _since(seen_ms, power_w, now_ms)
+        closed = made.usage.grid(made.usage.first_ms, len(made.usage) - 1)
+        state = await asyncio.to_thread(peak_state, tariff, closed, calendar, now_ms, energy_mwh, power_w)
+        return PeakView(
+            point, tariff.id if tariff else None, tariff.currency if tariff else "", power_w, state
+        )
+
+    def _import_power(self, meter: SiteMeter, now_ms: int) -> tuple[float, int]:
+        """Import power now and the time of the reading that says so; without a power it is 0 W, known now."""
+        for number in self._powers(meter):
+            newest = self._board.newest(number)
+            if newest is not None and newest[0] > now_ms - SLOT_MS:
+                return max(newest[1], 0.0), newest[0]
+        return 0.0, now_ms
+
+    def _powers(self, meter: SiteMeter) -> list[int]:
+        known = [one.series[0] for one in meter.give if _is_power(one)]
+        extra = self._sources.registry.find(meter.device, "power")
+        return [*known, *([] if extra is None else [int(extra.no)])]
+
+    # --- the price of this moment
+
+    async def price_now(self, point: str) -> PriceNow | None:
+        """What one more kWh costs and brings now."""
+        sources = self._sources
+        now_ms = sources.database.now_ms()
+        tariff = sources.book.tariff_of(point, now_ms, sources.local_date)
+        if tariff is None:
+            return None
+        meter = series_of_point(sources.registry, point)
+        first_ms = slot_floor(now_ms)
+        calendar = await sources.calendar(now_ms - 400 * DAY_MS, now_ms)
+        from_ms, _ = needed_ms(tariff, calendar, first_ms, first_ms + SLOT_MS)
+        made = await sources.read(meter, sources.price_origins(tariff), from_ms, first_ms + SLOT_MS)
+        found = await asyncio.to_thread(slot_prices, tariff, made.prices, calendar, first_ms, 1, made.usage)
+        return PriceNow(
+            tariff.id,
+            tariff.currency,
+            int(found.import_e8[0]) if found.import_known[0] else None,
+            int(found.export_e8[0]) if found.export_known[0] else None,
+        )
+
+
+def _is_power(term: Term) -> bool:
+    return term.by_power and term.sign > 0 and len(term.series) == 1
+
+
+def _running(periods: Buckets, now_ms: int) -> tuple[int, int]:
+    """The period that holds this moment; the zone may have skipped the one before it."""
+    inside = [
+        (start_ms, end_ms)
+        for start_ms, end_ms in zip(periods.start_ms.tolist(), periods.end_ms.tolist(), strict=True)
+        if start_ms <= now_ms < end_ms
+    ]
+    return inside[0]
+
+
+def _since(seen_ms: int, power_w: float, now_ms: int) -> int:
+    """Energy since the newest reading, in mWh, if the power stayed as it was; of the running quarter only."""
+    length_ms = max(now_ms - max(seen_ms, slot_floor(now_ms)), 0)
+    return round(power_w * length_ms / 3_600)
