@@ -163,8 +163,17 @@ async def json_body(request: web.Request, body: Body) -> dict[str, Any]:
     """The JSON object of a request, checked against its declaration.
 
     Raises:
+        InvalidBody: ``WL-API-422``, all fields that do not fit. And as :func:`json_document`.
+    """
+    return checked(body, await json_document(request))
+
+
+async def json_document(request: web.Request, limit: int = API_BODY_BYTES) -> Any:
+    """Whatever JSON a request carries; for bodies that another part of the hub checks (:class:`Shape`).
+
+    Raises:
         WrongType: ``WL-API-415``, not ``application/json``. BadRequest: ``WL-API-400``, no JSON.
-        InvalidBody: ``WL-API-422``, all fields that do not fit. And as :func:`read_body`.
+            And as :func:`read_body`.
     """
     if request.content_type != "application/json":
         raise WrongType(
@@ -173,12 +182,11 @@ async def json_body(request: web.Request, body: Body) -> dict[str, Any]:
             where="Content-Type",
             hint="send the header Content-Type: application/json",
         )
-    raw = await read_body(request)
+    raw = await read_body(request, limit)
     try:
-        sent = orjson.loads(raw)
+        return orjson.loads(raw)
     except orjson.JSONDecodeError as error:
         raise BadRequest("WL-API-400", f"the body is not JSON: {error.msg}", where="body") from error
-    return checked(body, sent)
 
 
 def _unpacker(request: web.Request) -> _Unpacker:

@@ -20,7 +20,7 @@ from hub.errors import AskUser
 from web import openapi
 from web.body import DEADLINE_S, LARGE_BODIES, READ_DEADLINE_S, LargeBodies
 from web.connections import CONNECTIONS, guarded
-from web.handlers import auth, devices, history, me, outside, readings, storage, system, users
+from web.handlers import auth, budgets, devices, history, me, money, outside, readings, storage, system, users
 from web.hub import BOOK, HUB
 from web.middleware.border import HttpMetrics, add_headers, border
 from web.middleware.gate import gate
@@ -33,7 +33,9 @@ LOGGER = logging.getLogger(__name__)
 
 IDLE_S = 30.0
 SHUTDOWN_S = 2.0
-_RESOURCES: tuple[ModuleType, ...] = (auth, me, users, devices, readings, history, system, storage, outside)
+_RESOURCES: tuple[ModuleType, ...] = (
+    auth, me, users, devices, readings, history, money, budgets, system, storage, outside,
+)  # fmt: skip
 
 
 def declared_routes(hub: Hub) -> list[Route]:

@@ -1,4 +1,4 @@
-"""What answers about money are made of: the tariff of a point, the calendar, and columns of one moment of the store."""
+"""What answers about money are made of: a tariff, the calendar, and columns of one moment of the store."""
 
 from __future__ import annotations
 

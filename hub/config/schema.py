@@ -1,8 +1,8 @@
 """What may be written: one voluptuous schema per section of hub.yaml, and the typed result of each.
 
 Every section is validated on its own, so that a broken one does not take the others along. The sections
-``areas``, ``tariffs``, ``prices``, ``budgets``, ``alert_rules``, ``notify``, ``reports`` and ``forecast`` are checked here
-for their outer shape only; :mod:`hub.config.money` looks deeper into those of money.
+``areas``, ``tariffs``, ``prices``, ``budgets``, ``alert_rules``, ``notify``, ``reports`` and ``forecast`` are
+checked here for their outer shape only; :mod:`hub.config.money` looks deeper into those of money.
 """
 
 from __future__ import annotations

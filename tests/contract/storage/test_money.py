@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -122,4 +123,4 @@ async def test_the_newest_insert_wins_for_every_quarter(
     assert {
         at: price for start, end, price in rows for at in range(start // QUARTER, end // QUARTER)
     } == expected
-    assert all(before[1] <= after[0] for before, after in zip(rows, rows[1:], strict=False))
+    assert all(before[1] <= after[0] for before, after in pairwise(rows))

@@ -1,0 +1,260 @@
+"""Money ↔ JSON: decimals are texts, times epoch milliseconds; what is sent is read with the path of each fault."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterator, Mapping
+from fractions import Fraction
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from hub.actors.money_requests import (
+    BudgetView,
+    ComparedInvoice,
+    PeakView,
+    PricePage,
+    PriceView,
+    SentPrice,
+    StoredPrices,
+    TariffView,
+)
+from hub.energy.bill import Bill
+from hub.energy.money import decimal_text
+from hub.energy.price_grid import E8, PriceUnit
+from hub.energy.whatif import WhatIf
+from hub.errors import Refused
+from hub.storage.prices import PriceRow
+from web.params import MAX_MS, moment_ms
+from web.problems import RefusedInParts
+
+MAX_ROWS: Final = 50_000
+_ROW_KEYS: Final = frozenset({"start", "end", "price"})
+_PLAIN_NUMBER: Final = re.compile(r"-?\d+(\.\d+)?\Z", re.ASCII)
+_RISKY: Final = ("=", "+", "-", "@", "\t", "\r")
+_COLUMNS: Final = (
+    "component", "side", "kind", "quantity", "unit", "unit_price", "amount", "pending_kwh", "formula",
+)  # fmt: skip
+
+
+def money_text(amount_e8: int) -> str:
+    """1e-8 currency as decimal text with at least two places."""
+    return decimal_text(Fraction(amount_e8, E8), least=2, most=8)
+
+
+# --- answers
+
+
+def tariff_json(view: TariffView) -> dict[str, Any]:
+    """A tariff as it is written, and who keeps it."""
+    return {**view.tariff.as_data(), "kept_by": view.source, "updated_ms": view.updated_ms}
+
+
+def price_series_json(view: PriceView) -> dict[str, Any]:
+    """A price series and the reach of its rows."""
+    return {
+        **view.series.as_json(),
+        "kept_by": view.kept_by,
+        "start": view.first_ms,
+        "end": view.end_ms,
+        "rows": view.rows,
+    }
+
+
+def price_page_json(page: PricePage) -> dict[str, Any]:
+    """Rows in the unit of their series."""
+    unit = page.series.unit
+    return {
+        "id": page.series.id,
+        "unit": unit.text,
+        "items": [_row_json(row, unit) for row in page.rows],
+        "next": None if page.next_ms is None else str(page.next_ms),
+    }
+
+
+def _row_json(row: PriceRow, unit: PriceUnit) -> dict[str, Any]:
+    return {"start": row.start_ms, "end": row.end_ms, "price": unit.text_of(row.price_e8)}
+
+
+def stored_prices_json(stored: StoredPrices) -> dict[str, Any]:
+    """What became of sent rows."""
+    return {"received": stored.received, "stored": stored.stored, "created": stored.created}
+
+
+def what_if_json(answer: WhatIf) -> dict[str, Any]:
+    """Both bills and what the scenario saves."""
+    return {
+        "currency": answer.actual.currency,
+        "saving": money_text(answer.saving_e8),
+        "actual": answer.actual.as_json(),
+        "scenario": answer.scenario.as_json(),
+    }
+
+
+def compared_json(answer: ComparedInvoice) -> dict[str, Any]:
+    """An invoice, our bill of its period, and the comparison line by line."""
+    return {
+        "invoice": answer.invoice.as_json(),
+        "bill": answer.bill.as_json(),
+        **answer.comparison.as_json(),
+    }
+
+
+def budget_json(view: BudgetView) -> dict[str, Any]:
+    """A budget with its running period; figures are in its currency, or in kWh for energy."""
+    state, budget = view.state, view.budget
+    energy = budget.amount is None
+    figures: dict[str, Any] = dict.fromkeys(
+        ("used", "used_share", "even", "projected", "projected_low", "projected_high", "will_exceed")
+    )
+    if state is not None:
+        shown = _kwh_text if energy else money_text
+        figures = {
+            "used": shown(state.used_e8),
+            "used_share": round(state.used_share, 6),
+            "even": shown(state.even_e8),
+            "projected": None if state.projected_e8 is None else shown(state.projected_e8),
+            "projected_low": None if state.projected_low_e8 is None else shown(state.projected_low_e8),
+            "projected_high": None if state.projected_high_e8 is None else shown(state.projected_high_e8),
+            "will_exceed": state.will_exceed,
+        }
+    return {
+        **budget.as_json(),
+        "kept_by": view.kept_by,
+        "unit": "kWh" if energy else view.currency,
+        "start": view.start_ms,
+        "end": view.end_ms,
+        **figures,
+        "pending_kwh": _kwh_text(view.pending_mwh),
+        "why": view.why or None,
+    }
+
+
+def _kwh_text(mwh: int) -> str:
+    return decimal_text(Fraction(mwh, 1_000_000), least=0, most=6)
+
+
+def peak_json(view: PeakView) -> dict[str, Any]:
+    """The running quarter hour; powers in W, what is at stake as decimal text."""
+    state, month = view.state, view.state.month_peak
+    return {
+        "metering_point": view.metering_point,
+        "tariff": view.tariff,
+        "currency": view.currency or None,
+        "start": state.quarter_ms,
+        "elapsed_s": state.elapsed_ms / 1000,
+        "power": round(view.power_w, 3),
+        "energy_kwh": _kwh_text(state.energy_mwh),
+        "projected": round(state.projected_w, 3),
+        "headroom": round(state.headroom_w, 3),
+        "billed_peak": round(state.billed_peak_w, 3),
+        "month_peak": None
+        if month is None
+        else {"month": month.month, "start": month.start_ms, "power": month.power_mw / 1000},
+        "new_peak": state.is_new_peak,
+        "at_stake": money_text(state.at_stake_e8) if view.tariff else None,
+    }
+
+
+def bill_csv(bill: Bill) -> str:
+    """The lines of a bill and its total as CSV."""
+    shown = bill.as_json()
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(_COLUMNS)
+    for line in shown["lines"]:
+        writer.writerow([guarded(line.get(name)) for name in _COLUMNS])
+    total = {"component": "Total", "unit": shown["currency"], "amount": shown["total"]}
+    total["pending_kwh"] = shown["pending_kwh"]
+    writer.writerow([guarded(total.get(name)) for name in _COLUMNS])
+    return text.getvalue()
+
+
+def guarded(cell: object) -> str:
+    """A cell that no spreadsheet takes for a formula; plain numbers stay numbers."""
+    text = "" if cell is None else str(cell)
+    return f"'{text}" if text.startswith(_RISKY) and not _PLAIN_NUMBER.match(text) else text
+
+
+# --- what is sent
+
+
+def sent_rows(body: Any, zone: ZoneInfo) -> list[SentPrice]:
+    """Rows of prices.
+
+    Raises:
+        RefusedInParts: ``WL-API-422``, with the path of every fault (the first hundred).
+    """
+    if not isinstance(body, list) or not 0 < len(body) <= MAX_ROWS:
+        raise _refused([_fault("", f"the body must be a list of 1 to {MAX_ROWS:,} rows")])
+    faults: list[Mapping[str, object]] = []
+    rows: list[SentPrice] = []
+    for at, sent in enumerate(body):
+        found = list(_row_faults(at, sent, zone))
+        faults += found
+        if not found:
+            start_ms, end_ms = (_body_ms(sent[name], name, zone) for name in ("start", "end"))
+            rows.append(SentPrice(start_ms, end_ms, sent["price"]))
+    if faults:
+        raise _refused(faults[:100])
+    return rows
+
+
+def _row_faults(at: int, sent: Any, zone: ZoneInfo) -> Iterator[dict[str, object]]:
+    if not isinstance(sent, dict):
+        yield _fault(f"{at}", "must be an object with start, end and price")
+        return
+    for name in sorted(_ROW_KEYS - sent.keys()):
+        yield _fault(f"{at}.{name}", "is required")
+    for name in list(sent.keys() - _ROW_KEYS)[:10]:
+        yield _fault(f"{at}.{name[:60]}", "is not known here")
+    for name in ("start", "end"):
+        if name in sent:
+            try:
+                _body_ms(sent[name], f"{at}.{name}", zone)
+            except Refused as error:
+                yield _fault(f"{at}.{name}", error.message)
+    if "price" in sent and (
+        isinstance(sent["price"], bool) or not isinstance(sent["price"], str | int | float)
+    ):
+        yield _fault(f"{at}.price", "must be a decimal number as text")
+
+
+def in_ms(sent: Any, names: tuple[str, ...], zone: ZoneInfo) -> Any:
+    """The sent object with these times in epoch milliseconds; what is no object or has none stays as it is.
+
+    Raises:
+        RefusedInParts: ``WL-API-422``, a time that cannot be read.
+    """
+    if not isinstance(sent, dict):
+        return sent
+    faults: list[Mapping[str, object]] = []
+    read = dict(sent)
+    for name in names:
+        if sent.get(name) is None:
+            continue
+        try:
+            read[name] = _body_ms(sent[name], name, zone)
+        except Refused as error:
+            faults.append(_fault(name, error.message))
+    if faults:
+        raise _refused(faults)
+    return read
+
+
+def _body_ms(value: Any, name: str, zone: ZoneInfo) -> int:
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_MS:
+        return value
+    if not isinstance(value, str):
+        raise Refused("WL-API-422", "must be ISO 8601 or epoch milliseconds", where=name)
+    return moment_ms(value, name, zone)
+
+
+def _fault(field: str, detail: str) -> dict[str, object]:
+    return {"field": field, "detail": detail}
+
+
+def _refused(faults: list[Mapping[str, object]]) -> RefusedInParts:
+    first = faults[0]
+    return RefusedInParts("WL-API-422", str(first["detail"]), faults, where=str(first["field"]))

@@ -1,0 +1,186 @@
+"""JSON Schemas of what is sent and answered about money, for the API's documentation."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+_TEXT: Final = {"type": "string"}
+_BOOL: Final = {"type": "boolean"}
+_NUMBER: Final = {"type": "number"}
+_INT: Final = {"type": "integer"}
+_DECIMAL: Final = {"type": "string", "description": "decimal number", "examples": ["0.3120"]}
+_SENT_DECIMAL: Final = {"type": ["string", "number"], "description": "decimal number", "examples": ["0.3120"]}
+_MS: Final = {"type": "integer", "description": "UTC epoch milliseconds"}
+_TIME: Final = {
+    "type": ["string", "integer"],
+    "description": "ISO 8601 (without offset: the site's time) or epoch milliseconds",
+}
+_ID: Final = {"type": "string", "pattern": "^[a-z][a-z0-9_-]{0,63}$"}
+_KEEPER: Final = {"type": "string", "enum": ["yaml", "api"], "description": "yaml: read-only here"}
+_QUALITY: Final = {"type": "object", "description": "shares of the time: measured, late, estimated, …"}
+_LINE: Final = {
+    "type": "object",
+    "description": "a line of the contract; the manual's page on tariffs explains all kinds",
+    "examples": [
+        {"energy": "Day", "price": "0.3120", "when": {"days": "mon-fri", "hours": "07:00-23:00"}},
+        {"standing": "Meter rent", "price": "0.4500", "per": "day"},
+        {"tax": "VAT", "percent": 21, "on": "all"},
+    ],
+}
+_VERSION: Final = {
+    "type": "object",
+    "required": ["from"],
+    "properties": {
+        "from": {"type": "string", "format": "date", "description": "site-local midnight"},
+        "rounding": {"type": "object"},
+        "import": {"type": "array", "items": _LINE},
+        "export": {"type": "array", "items": _LINE},
+    },
+}
+_TARIFF: Final = {
+    "id": _ID,
+    "name": _TEXT,
+    "metering_point": {"type": "string", "description": "grid, or the id of a device"},
+    "currency": {"type": "string", "description": "ISO 4217; the site's if absent"},
+    "versions": {"type": "array", "minItems": 1, "items": _VERSION},
+}
+TARIFF: Final[dict[str, Any]] = {"type": "object", "required": ["id", "versions"], "properties": _TARIFF}
+TARIFF_CHANGES: Final[dict[str, Any]] = {"type": "object", "properties": _TARIFF}
+_PRICE_SERIES: Final = {
+    "id": _ID,
+    "name": _TEXT,
+    "unit": {"type": "string", "examples": ["EUR/kWh", "EUR/MWh", "ct/kWh"]},
+    "source": {"type": "string", "description": "where the prices come from, for people"},
+    "series": {"type": ["string", "null"], "description": "the hub's own series that carries the prices"},
+}
+PRICE_SERIES: Final[dict[str, Any]] = {
+    "type": "object", "required": ["id"], "additionalProperties": False, "properties": _PRICE_SERIES,
+}  # fmt: skip
+PRICE_ROWS: Final[dict[str, Any]] = {
+    "type": "array",
+    "minItems": 1,
+    "items": {
+        "type": "object",
+        "required": ["start", "end", "price"],
+        "additionalProperties": False,
+        "properties": {"start": _TIME, "end": _TIME, "price": _SENT_DECIMAL},
+    },
+}
+_BUDGET: Final = {
+    "id": _ID,
+    "name": _TEXT,
+    "metering_point": _TEXT,
+    "period": {"type": "string", "enum": ["day", "month", "year"]},
+    "amount": {**_SENT_DECIMAL, "type": ["string", "number", "null"]},
+    "energy_kwh": {**_SENT_DECIMAL, "type": ["string", "number", "null"]},
+}
+BUDGET: Final[dict[str, Any]] = {
+    "type": "object", "required": ["id"], "additionalProperties": False, "properties": _BUDGET,
+}  # fmt: skip
+BUDGET_CHANGES: Final[dict[str, Any]] = {
+    "type": "object", "additionalProperties": False, "properties": _BUDGET,
+}  # fmt: skip
+_INVOICE: Final = {
+    "id": {"type": "string", "pattern": "^[a-z0-9][a-z0-9_-]{0,63}$"},
+    "metering_point": _TEXT,
+    "start": _TIME,
+    "end": _TIME,
+    "number": _TEXT,
+    "total": {**_SENT_DECIMAL, "type": ["string", "number", "null"]},
+    "lines": {
+        "type": "array",
+        "items": {
+            "type": "object",
+            "required": ["component", "amount"],
+            "properties": {
+                "component": _TEXT,
+                "side": {"type": "string", "enum": ["", "import", "export"]},
+                "kind": _TEXT,
+                "quantity": _SENT_DECIMAL,
+                "unit_price": _SENT_DECIMAL,
+                "amount": _SENT_DECIMAL,
+            },
+        },
+    },
+}
+INVOICE: Final[dict[str, Any]] = {
+    "type": "object", "required": ["start", "end"], "additionalProperties": False, "properties": _INVOICE,
+}  # fmt: skip
+_RANGE: Final = {"metering_point": _TEXT, "start": _TIME, "end": _TIME}
+WHAT_IF: Final[dict[str, Any]] = {
+    "type": "object",
+    "required": ["start", "end"],
+    "additionalProperties": False,
+    "properties": {
+        **_RANGE,
+        "tariff": {"description": "id of a tariff, or a whole one", "type": ["string", "object", "null"]},
+        "battery": {
+            "type": ["object", "null"],
+            "required": ["capacity_kwh", "power_kw"],
+            "additionalProperties": False,
+            "properties": {
+                "capacity_kwh": _SENT_DECIMAL,
+                "power_kw": _SENT_DECIMAL,
+                "efficiency": {**_SENT_DECIMAL, "description": "AC to AC over a cycle; 0.9 if absent"},
+                "strategy": {"type": "string", "enum": ["self_consumption", "price"]},
+            },
+        },
+        "pv_scale": {**_SENT_DECIMAL, "description": "1: the panels as they are; 2: twice as many"},
+    },
+}
+COMPARE: Final[dict[str, Any]] = {
+    "type": "object",
+    "required": ["invoice"],
+    "additionalProperties": False,
+    "properties": {
+        "invoice": {"description": "id of an invoice, or a whole one", "type": ["string", "object"]},
+        "tariff": {"type": ["string", "null"], "description": "id; that of the metering point if absent"},
+    },
+}
+
+
+def _object(**properties: Any) -> dict[str, Any]:
+    return {"type": "object", "properties": properties, "required": list(properties)}
+
+
+def _maybe(shape: dict[str, Any]) -> dict[str, Any]:
+    return {"anyOf": [shape, {"type": "null"}]}
+
+
+_BILL_LINE: Final = _object(
+    component=_TEXT, side={"type": "string", "enum": ["import", "export"]}, kind=_TEXT, quantity=_DECIMAL,
+    unit=_TEXT, unit_price=_DECIMAL, amount=_DECIMAL, pending_kwh=_DECIMAL,
+)  # fmt: skip
+_BILL: Final = _object(
+    metering_point=_TEXT, tariff=_TEXT, currency=_TEXT, start={}, end={},
+    lines={"type": "array", "items": _BILL_LINE}, total=_DECIMAL, pending_kwh=_DECIMAL, quality=_QUALITY,
+)  # fmt: skip
+COMPONENTS: Final[dict[str, Any]] = {
+    "Tariff": _object(**{**_TARIFF, "kept_by": _KEEPER}),
+    "PriceSeries": _object(
+        **{**_PRICE_SERIES, "kept_by": _KEEPER, "start": _maybe(_MS), "end": _maybe(_MS), "rows": _INT}
+    ),
+    "PriceRows": _object(
+        id=_TEXT, unit=_TEXT, items={"type": "array", "items": _object(start=_MS, end=_MS, price=_DECIMAL)},
+        next=_maybe(_TEXT),
+    ),
+    "StoredPrices": _object(received=_INT, stored=_INT, created=_BOOL),
+    "Bill": _BILL,
+    "WhatIf": _object(currency=_TEXT, saving=_DECIMAL, actual=_BILL, scenario=_BILL),
+    "Invoice": _object(**{**_INVOICE, "start": _MS, "end": _MS, "total": _maybe(_DECIMAL)}),
+    "ComparedInvoice": _object(invoice={"type": "object"}, bill=_BILL, rows={"type": "array"}),
+    "Budget": _object(
+        id=_ID, name=_TEXT, metering_point=_TEXT, period=_TEXT, amount=_maybe(_DECIMAL),
+        energy_kwh=_maybe(_DECIMAL), kept_by=_KEEPER, unit=_TEXT, start=_MS, end=_MS, used=_maybe(_DECIMAL),
+        used_share=_maybe(_NUMBER), even=_maybe(_DECIMAL), projected=_maybe(_DECIMAL),
+        projected_low=_maybe(_DECIMAL), projected_high=_maybe(_DECIMAL), will_exceed=_maybe(_BOOL),
+        pending_kwh=_DECIMAL, why=_maybe(_TEXT),
+    ),
+    "Peak": _object(
+        metering_point=_TEXT, tariff=_maybe(_TEXT), currency=_maybe(_TEXT), start=_MS, elapsed_s=_NUMBER,
+        power=_NUMBER, energy_kwh=_DECIMAL, projected=_NUMBER, headroom=_NUMBER, billed_peak=_NUMBER,
+        month_peak=_maybe(_object(month=_TEXT, start=_MS, power=_NUMBER)), new_peak=_BOOL,
+        at_stake=_maybe(_DECIMAL),
+    ),
+}  # fmt: skip
+"""Named shapes of answers, by name."""
