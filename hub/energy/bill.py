@@ -4,65 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
-from fractions import Fraction
 from typing import Any
 
-from hub.energy.tariff import Tariff
+import numpy as np
+
+from hub.energy.bill_lines import BillLine, Side, SideLines, Stretch, amount_text, kwh_text
+from hub.energy.clock import period_of, slot_clock
+from hub.energy.components import Basis, Capacity, Component, Kind, Limit, Per, Tier
+from hub.energy.money import E8, Int64, exact_sum, refuse_unaligned
+from hub.energy.netting import net_period
+from hub.energy.peaks import MonthPeak
+from hub.energy.rating import PriceColumns, Rating, price_columns, rate, stretches
+from hub.energy.slots import SLOT_MS
+from hub.energy.tariff import Tariff, Version
 from hub.energy.usage import Calendar, PriceColumn, Usage
-from hub.model.quality import Quality
+from hub.errors import Refused
+from hub.model.quality import Quality, shares
 
-
-class Side(StrEnum):
-    """Which direction of the grid connection a line is about."""
-
-    IMPORT = "import"
-    EXPORT = "export"
-
-
-class Kind(StrEnum):
-    """What a line charges for."""
-
-    ENERGY = "energy"
-    TIER = "tier"
-    STANDING = "standing"
-    CAPACITY = "capacity"
-    TAX = "tax"
-    CAP = "cap"
-    FLOOR = "floor"
-    DISCOUNT = "discount"
-
-
-@dataclass(frozen=True, slots=True)
-class MonthPeak:
-    """The highest mean power of a month: ``start_ms`` is the begin of its quarter (or hour)."""
-
-    month: str
-    start_ms: int
-    power_mw: int
-
-
-@dataclass(frozen=True, slots=True)
-class BillLine:
-    """One line: ``amount_e8`` is ``quantity`` x ``unit_price`` rounded once, negative where it is yours."""
-
-    component: str
-    side: Side
-    kind: Kind
-    start_ms: int
-    end_ms: int
-    quantity: Fraction
-    unit: str
-    unit_price: Fraction
-    amount_e8: int
-    pending_mwh: int
-    quality: Quality
-    formula: str
-    amount_places: int = 2
-
-    def as_json(self) -> dict[str, Any]:
-        """The line as the API sends it; money and energy are decimal text, times epoch milliseconds."""
-        raise NotImplementedError
+__all__ = ["Bill", "BillLine", "Kind", "MonthPeak", "Side", "bill", "needed_from_ms", "needed_ms"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,13 +47,28 @@ class Bill:
         return sum(line.amount_e8 for line in self.lines)
 
     def as_json(self) -> dict[str, Any]:
-        """The shape of ``GET /api/v1/bills``."""
-        raise NotImplementedError
+        """The shape of ``GET /api/v1/bills``; the web handler writes times as local ISO text."""
+        step_e8 = min((line.step_e8 for line in self.lines), default=E8 // 100)
+        return {
+            "metering_point": self.metering_point,
+            "tariff": self.tariff,
+            "currency": self.currency,
+            "start": self.start_ms,
+            "end": self.end_ms,
+            "lines": [line.as_json() for line in self.lines],
+            "total": amount_text(self.total_e8, step_e8),
+            "pending_kwh": kwh_text(self.pending_mwh),
+            "quality": self.quality.as_json(),
+            "peaks": [
+                {"month": peak.month, "start": peak.start_ms, "power_w": peak.power_mw / 1000}
+                for peak in self.peaks
+            ],
+        }
 
 
 def bill(
     tariff: Tariff,
-    usage: Usage,
+    usage: Usage | Mapping[str, Usage],
     prices: Mapping[str, PriceColumn],
     calendar: Calendar,
     start_ms: int,
@@ -102,20 +76,149 @@ def bill(
 ) -> Bill:
     """The bill of ``[start_ms, end_ms)``.
 
-    ``usage`` should reach over :func:`needed_ms`; what it lacks is unknown and lowers the quality. ``prices``
-    are by the names of :meth:`Tariff.price_names` (a key may be written with ``-``).
+    ``usage`` should reach over :func:`needed_ms`; what it lacks is unknown and lowers the quality. Where versions
+    net the phases differently it may be a mapping with the keys ``summed`` and ``per_phase``. ``prices`` are by
+    the names of :meth:`Tariff.price_names` (a key may be written with ``-``).
 
     Raises:
         Refused: ``WL-TAR-050`` where a border is not on a quarter hour, ``WL-TAR-051`` where start >= end.
     """
-    raise NotImplementedError
+    refuse_unaligned(start_ms, end_ms)
+    if start_ms >= end_ms:
+        raise Refused("WL-TAR-051", "a bill ends after it starts", where="end", hint="end is exclusive")
+    lines: list[BillLine] = []
+    peaks: dict[tuple[str, int], MonthPeak] = {}
+    pending = 0
+    covered_ms = end_ms
+    for version, low_ms, high_ms in reversed(stretches(tariff, calendar.zone, start_ms, end_ms)):
+        covered_ms = min(covered_ms, low_ms)
+        chosen = _chosen(usage, version)
+        stretch = _stretch(version, tariff.currency, chosen, prices, calendar, low_ms, high_ms)
+        sides = [
+            SideLines(stretch, Side.IMPORT, version.imports),
+            SideLines(stretch, Side.EXPORT, version.exports),
+        ]
+        for side in sides:
+            side.build()
+            pending += exact_sum(side.energy[side.pending_at()]) if side.components else 0
+            peaks.update({(peak.month, peak.start_ms): peak for peak in side.peaks})
+        lines[:0] = [line for side in sides for line in side.lines]
+    whole = _any(usage).grid(start_ms, (end_ms - start_ms) // SLOT_MS)
+    early = slice(0, (covered_ms - start_ms) // SLOT_MS)
+    pending += exact_sum(whole.import_mwh[early]) + exact_sum(whole.export_mwh[early])
+    return Bill(
+        metering_point=tariff.metering_point,
+        tariff=tariff.id,
+        currency=tariff.currency,
+        start_ms=start_ms,
+        end_ms=end_ms,
+        lines=tuple(lines),
+        pending_mwh=pending,
+        quality=_quality(whole),
+        peaks=tuple(peaks[key] for key in sorted(peaks)),
+    )
 
 
 def needed_ms(tariff: Tariff, calendar: Calendar, start_ms: int, end_ms: int) -> tuple[int, int]:
     """``(from, until)`` of the usage that a bill reads: running tiers, peaks of months, demand of past months."""
-    raise NotImplementedError
+    first_ms, last_ms = start_ms, end_ms
+    for version, low_ms, high_ms in stretches(tariff, calendar.zone, start_ms, end_ms):
+        low, high = _reach(version, calendar.zone, low_ms, high_ms)
+        first_ms, last_ms = min(first_ms, low), max(last_ms, high)
+    return first_ms, last_ms
 
 
 def needed_from_ms(tariff: Tariff, calendar: Calendar, start_ms: int, end_ms: int) -> int:
     """The first of :func:`needed_ms`."""
     return needed_ms(tariff, calendar, start_ms, end_ms)[0]
+
+
+def _reach(version: Version, zone: str, start_ms: int, end_ms: int) -> tuple[int, int]:
+    first_ms, last_ms = start_ms, end_ms
+    for line in (*version.imports, *version.exports):
+        match line:
+            case Tier(prorate=False) | Limit(up_to_mwh=int()):
+                first_ms = min(first_ms, period_of(zone, start_ms, line.per)[0])
+            case Capacity() if line.basis is not Basis.CONTRACTED:
+                last_ms = max(last_ms, period_of(zone, end_ms - 1, Per.MONTH)[1])
+                begin = period_of(zone, start_ms, Per.MONTH)[0]
+                for _ in range(_months_back(line)):
+                    begin = period_of(zone, begin - 1, Per.MONTH)[0]
+                first_ms = min(first_ms, begin)
+    return first_ms, last_ms
+
+
+def _months_back(line: Capacity) -> int:
+    if line.basis is Basis.MEAN_OF_MONTHLY_PEAKS:
+        return line.months - 1
+    return line.months if line.basis is Basis.BILLING_DEMAND else 0
+
+
+def _stretch(
+    version: Version,
+    currency: str,
+    usage: Usage,
+    prices: Mapping[str, PriceColumn],
+    calendar: Calendar,
+    low_ms: int,
+    high_ms: int,
+) -> Stretch:
+    first_ms, last_ms = _reach(version, calendar.zone, low_ms, high_ms)
+    slots = (last_ms - first_ms) // SLOT_MS
+    clock = slot_clock(calendar, first_ms, slots)
+    columns: PriceColumns = price_columns(prices, first_ms, slots)
+    rating = Rating.of(version, clock, columns)
+    metered = usage.grid(first_ms, slots)
+    low, high = (low_ms - first_ms) // SLOT_MS, (high_ms - first_ms) // SLOT_MS
+    net = (
+        metered
+        if version.netting.period is None
+        else _netted(version, version.netting.period, rating, metered, low, high)
+    )
+    return Stretch(version, rating, net, metered, low, high, currency)
+
+
+def _netted(version: Version, period: Per, rating: Rating, metered: Usage, low: int, high: int) -> Usage:
+    """Export set off against import within each period of the stretch that is billed."""
+    number = rating.clock.period(period).copy()
+    number[:low], number[high:] = -1, -2
+    register = _register(version.imports, rating)
+    netted = net_period(metered, number, register)
+    outside = number < 0
+    return Usage(
+        metered.first_ms,
+        np.where(outside, metered.import_mwh, netted.import_mwh),
+        np.where(outside, metered.export_mwh, netted.export_mwh),
+        metered.import_known,
+        metered.export_known,
+        metered.measured_ms,
+        metered.late_ms,
+        metered.estimated_ms,
+        metered.suspect_ms,
+    )
+
+
+def _register(side: tuple[Component, ...], rating: Rating) -> Int64:
+    """A number per slot that is the same where the same energy lines hold."""
+    result = np.zeros(len(rating.clock), np.int64)
+    for line in side:
+        if line.kind is Kind.ENERGY:
+            rated = rate(line, rating, side, {})
+            holds = rated.holds | rated.unknown if rated else np.zeros(len(result), np.bool_)
+            _, result = np.unique(result * 2 + holds, return_inverse=True)
+    return result
+
+
+def _chosen(usage: Usage | Mapping[str, Usage], version: Version) -> Usage:
+    if isinstance(usage, Usage):
+        return usage
+    return usage.get(version.netting.phases) or _any(usage)
+
+
+def _any(usage: Usage | Mapping[str, Usage]) -> Usage:
+    return usage if isinstance(usage, Usage) else usage.get("summed") or next(iter(usage.values()))
+
+
+def _quality(usage: Usage) -> Quality:
+    columns = (usage.measured_ms, usage.late_ms, usage.estimated_ms, usage.suspect_ms)
+    return shares(len(usage) * SLOT_MS, *(int(column.sum()) for column in columns))

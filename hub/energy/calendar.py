@@ -150,6 +150,16 @@ def local_date(zone: str, ts_ms: int) -> date:
     return datetime.fromtimestamp(ts_ms // 1000, zone_info(zone)).date()
 
 
+def offsets_s(zone: str, ts_ms: Int64) -> Int64:
+    """Seconds east of UTC at instants in time order; ``(ts_ms // 1000 + offset) % 86400`` is the wall clock."""
+    if not len(ts_ms):
+        return _EMPTY.start_ms
+    _spans(int(ts_ms[0]), int(ts_ms[-1]))
+    offsets = _offsets(zone, int(ts_ms[0]), int(ts_ms[-1]))
+    stretch = np.searchsorted(offsets.since_s, ts_ms // 1000, side="right") - 1
+    return np.asarray(offsets.offset_s[np.maximum(stretch, 0)])
+
+
 @lru_cache(maxsize=128)
 def _dated(zone: str, start_ms: int, end_ms: int, resolution: str) -> Buckets:
     if not _spans(start_ms, end_ms):

@@ -53,9 +53,8 @@ def exact_decimal(value: object, *, places: int = 8) -> Decimal:
         raise ValueError("is not a finite number")
     if abs(number) > MAX_ABS:
         raise ValueError("is too large (at most 1,000,000,000)")
-    if number.as_tuple().exponent < -places:  # type: ignore[operator]  # finite: the exponent is a number
-        if number != number.quantize(Decimal(1).scaleb(-places)):
-            raise ValueError(f"has more than {places} decimals")
+    if number != number.quantize(Decimal(1).scaleb(-places)):
+        raise ValueError(f"has more than {places} decimals")
     return number
 
 

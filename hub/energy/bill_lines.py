@@ -1,0 +1,424 @@
+"""The lines of one side of a bill over one stretch of a version."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from fractions import Fraction
+from typing import Any, Final
+
+import numpy as np
+
+from hub.energy.clock import days_within, period_of, share_of, share_of_period
+from hub.energy.components import (
+    Basis,
+    Block,
+    Capacity,
+    Component,
+    Discount,
+    Energy,
+    Kind,
+    Limit,
+    Per,
+    Standing,
+    Tax,
+    Tier,
+)
+from hub.energy.money import E8, MWH_PER_KWH, Bools, Int64, decimal_text, exact_dot, exact_sum, round_fraction
+from hub.energy.peaks import MonthPeak, basis_mw, month_peaks
+from hub.energy.rating import Rated, Rating, rate
+from hub.energy.slots import SLOT_MS
+from hub.energy.tariff import Version
+from hub.energy.tiers import countings, split
+from hub.energy.usage import Usage
+from hub.model.quality import Quality, shares
+
+_MW_PER_KW: Final = 1_000_000
+_FIXED: Final = Quality(1.0, 0.0, 0.0, 0.0, 0.0)
+"""A fixed charge needs no measurement."""
+
+
+class Side(StrEnum):
+    """Which direction of the grid connection a line is about."""
+
+    IMPORT = "import"
+    EXPORT = "export"
+
+
+@dataclass(frozen=True, slots=True)
+class BillLine:
+    """One line: ``amount_e8`` is ``quantity`` x ``unit_price`` rounded once; negative amounts are yours.
+
+    ``unit_price`` is a mean where prices differ within the line, and is never rounded here.
+    ``pending_mwh`` is energy of the line that has no price yet and is not in quantity and amount.
+    """
+
+    component: str
+    side: Side
+    kind: Kind
+    start_ms: int
+    end_ms: int
+    quantity: Fraction
+    unit: str
+    unit_price: Fraction
+    amount_e8: int
+    pending_mwh: int
+    quality: Quality
+    formula: str
+    step_e8: int = E8 // 100
+
+    def as_json(self) -> dict[str, Any]:
+        """The line as the API sends it; money and energy are decimal text, times epoch milliseconds."""
+        return {
+            "component": self.component,
+            "side": str(self.side),
+            "kind": str(self.kind),
+            "quantity": decimal_text(self.quantity, least=3, most=3),
+            "unit": self.unit,
+            "unit_price": decimal_text(self.unit_price, least=4, most=8),
+            "amount": amount_text(self.amount_e8, self.step_e8),
+            "pending_kwh": kwh_text(self.pending_mwh),
+            "quality": self.quality.as_json(),
+            "formula": self.formula,
+            "start": self.start_ms,
+            "end": self.end_ms,
+        }
+
+
+def amount_text(amount_e8: int, step_e8: int) -> str:
+    """An amount with the decimals of its rounding step, two at least."""
+    places = next(places for places in range(2, 9) if step_e8 % 10 ** (8 - places) == 0)
+    return decimal_text(Fraction(amount_e8, E8), least=places, most=8)
+
+
+def kwh_text(energy_mwh: int) -> str:
+    """Energy in kWh with three decimals; ``0`` for none."""
+    return decimal_text(Fraction(energy_mwh, MWH_PER_KWH), least=3, most=6) if energy_mwh else "0"
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """One version over the slots ``[low, high)`` of a rating's clock, which may begin earlier and end later.
+
+    ``usage`` is set off as the version wants it, ``metered`` is as it was (for peaks); both lie on the clock.
+    """
+
+    version: Version
+    rating: Rating
+    usage: Usage
+    metered: Usage
+    low: int
+    high: int
+    currency: str
+
+    @property
+    def zone(self) -> str:
+        return self.rating.clock.zone
+
+    @property
+    def start_ms(self) -> int:
+        return self.usage.first_ms + self.low * SLOT_MS
+
+    @property
+    def end_ms(self) -> int:
+        return self.usage.first_ms + self.high * SLOT_MS
+
+    @property
+    def rows(self) -> slice:
+        return slice(self.low, self.high)
+
+    def quality(self, at: Bools | None = None) -> Quality:
+        """Quality of the stretch, or of those of its slots that are marked (all where none is)."""
+        columns = (self.usage.measured_ms, self.usage.late_ms, self.usage.estimated_ms, self.usage.suspect_ms)
+        if at is None or not at.any():
+            at = np.ones(self.high - self.low, np.bool_)
+        times = [int(column[self.rows][at].sum()) for column in columns]
+        return shares(int(at.sum()) * SLOT_MS, *times)
+
+
+@dataclass(slots=True)
+class SideLines:
+    """The lines of one side, as they come to be: later ones read the amounts of earlier ones."""
+
+    stretch: Stretch
+    side: Side
+    components: Sequence[Component]
+    lines: list[BillLine] = field(default_factory=list)
+    peaks: list[MonthPeak] = field(default_factory=list)
+    rated: dict[str, Rated] = field(default_factory=dict)
+    pending: dict[str, Bools] = field(default_factory=dict)
+
+    @property
+    def usage_mwh(self) -> Int64:
+        return self.stretch.usage.import_mwh if self.side is Side.IMPORT else self.stretch.usage.export_mwh
+
+    @property
+    def sign(self) -> int:
+        return 1 if self.side is Side.IMPORT else -1
+
+    @property
+    def energy(self) -> Int64:
+        """Of the stretch alone."""
+        return self.usage_mwh[self.stretch.rows]
+
+    def build(self) -> None:
+        """All lines in the order of the tariff."""
+        for line in self.components:
+            one = rate(line, self.stretch.rating, self.components, self.rated)
+            if one is not None:
+                self.rated[line.name] = one
+                self._priced(line, one)
+                continue
+            match line:
+                case Tier():
+                    self._tier(line)
+                case Standing():
+                    self._fixed(line.name, Kind.STANDING, line.price_e8, line.per)
+                case Capacity():
+                    self._capacity(line)
+                case Tax(share=Fraction()) | Discount(share=Fraction()):
+                    self._percent(line)
+                case Discount(per=Per()):
+                    self._fixed(line.name, Kind.DISCOUNT, -line.fixed_e8, line.per)
+
+    def pending_at(self) -> Bools:
+        """Slots of the stretch with energy that some line cannot price."""
+        result = np.zeros(self.stretch.high - self.stretch.low, np.bool_)
+        for at in self.pending.values():
+            result |= at
+        return result & (self.energy > 0)
+
+    def _priced(self, line: Component, rated: Rated) -> None:
+        """A line with a price per kWh of each slot."""
+        rows = self.stretch.rows
+        price, holds, unknown = rated.price_e8[rows], rated.holds[rows], rated.unknown[rows]
+        energy = self._first_part(line)[rows] if isinstance(line, Limit) else self.energy
+        if isinstance(line, Limit):  # quantity: what the limit worked on
+            holds = holds & (price != 0)
+        counted = np.where(holds, energy, 0)
+        total = Fraction(exact_dot(price, counted), E8 * MWH_PER_KWH)
+        self._add(
+            line.name,
+            line.kind,
+            quantity=Fraction(exact_sum(counted), MWH_PER_KWH),
+            unit="kWh",
+            amount=total,
+            unit_price=_unit_price(line),
+            pending=unknown,
+            quality=self.stretch.quality(rated.holds[rows] | unknown),
+            formula=_formula_text(line),
+        )
+
+    def _first_part(self, line: Limit) -> Int64:
+        """The energy that a cap or floor is about: all of it, or the first of each period."""
+        if line.up_to_mwh is None:
+            return self.usage_mwh
+        blocks = (Block(0, line.up_to_mwh), Block(0))
+        parts = countings(self.stretch.rating.clock, line.per, blocks, prorate=False)
+        holds, _ = self.stretch.rating.when(line.when)
+        return split(np.where(holds, self.usage_mwh, 0), parts, 2)[0]
+
+    def _tier(self, line: Tier) -> None:
+        stretch, rows = self.stretch, self.stretch.rows
+        holds, unknown = stretch.rating.when(line.when)
+        energy = np.where(holds, self.usage_mwh, 0)
+        if line.prorate:
+            clock = stretch.rating.clock.part(stretch.low, stretch.high)
+            parts = countings(clock, line.per, line.blocks, prorate=True)
+            by_block = split(energy[rows], parts, len(line.blocks))
+        else:
+            parts = countings(stretch.rating.clock, line.per, line.blocks, prorate=False)
+            by_block = [column[rows] for column in split(energy, parts, len(line.blocks))]
+        for number, (block, column) in enumerate(zip(line.blocks, by_block, strict=True)):
+            quantity = Fraction(exact_sum(column), MWH_PER_KWH)
+            self._add(
+                line.name,
+                Kind.TIER,
+                quantity=quantity,
+                unit="kWh",
+                amount=quantity * block.price_e8 / E8,
+                unit_price=Fraction(block.price_e8, E8),
+                pending=unknown[rows],
+                quality=stretch.quality(holds[rows] | unknown[rows]),
+                formula=_block_text(line, number),
+            )
+
+    def _fixed(self, name: str, kind: Kind, price_e8: int, per: Per) -> None:
+        quantity = share_of(self.stretch.zone, self.stretch.start_ms, self.stretch.end_ms, per)
+        price = Fraction(price_e8, E8)
+        text = f"{decimal_text(price, least=2, most=8)} per {per}"
+        self._add(
+            name,
+            kind,
+            quantity=quantity,
+            unit=str(per),
+            amount=quantity * price,
+            unit_price=price,
+            formula=text,
+        )
+
+    def _capacity(self, line: Capacity) -> None:
+        stretch, clock = self.stretch, self.stretch.rating.clock
+        metered = stretch.metered
+        energy, known = (
+            (metered.import_mwh, metered.import_known)
+            if self.side is Side.IMPORT
+            else (metered.export_mwh, metered.export_known)
+        )
+        holds, _ = stretch.rating.when(line.when)
+        peaks = month_peaks(line, clock, energy, known & holds)
+        months = list(dict.fromkeys(clock.month[stretch.rows].tolist()))
+        quantity = Fraction(0)
+        for month in months:
+            power_kw = basis_mw(line, month, peaks) / _MW_PER_KW
+            quantity += power_kw * self._length(line.per, month)
+        price = Fraction(line.price_e8, E8) / (12 if line.per is Per.YEAR else 1)
+        whole = len(months) == 1 and line.per is not Per.DAY and self._length(line.per, months[0]) == 1
+        unit = "kW" if whole else "kW·day" if line.per is Per.DAY else "kW·month"
+        self._add(
+            line.name,
+            Kind.CAPACITY,
+            quantity=quantity,
+            unit=unit,
+            amount=quantity * price,
+            unit_price=price,
+            quality=_FIXED if line.basis is Basis.CONTRACTED else stretch.quality(),
+            formula=_capacity_text(line),
+        )
+        if line.basis is not Basis.CONTRACTED:
+            self.peaks.extend(peaks[one].highest for one in sorted(peaks) if one <= months[-1])
+
+    def _length(self, per: Per, month: int) -> Fraction:
+        """Days of a month that lie in the stretch, or the part of the month that does, by days."""
+        stretch = self.stretch
+        month_rows = np.flatnonzero(stretch.rating.clock.month[stretch.rows] == month)
+        first_ms = stretch.start_ms + int(month_rows[0]) * SLOT_MS
+        low_ms, high_ms = period_of(stretch.zone, first_ms, Per.MONTH)
+        if per is Per.DAY:
+            return days_within(stretch.zone, max(low_ms, stretch.start_ms), min(high_ms, stretch.end_ms))
+        return share_of_period(stretch.zone, low_ms, high_ms, stretch.start_ms, stretch.end_ms)
+
+    def _percent(self, line: Tax | Discount) -> None:
+        names = line.on if line.on is not None else tuple(self.pending)
+        base_e8 = sum(one.amount_e8 for one in self.lines if one.component in names)
+        share = (line.share or Fraction(0)) * (1 if isinstance(line, Tax) else -1)
+        pending = np.zeros(self.stretch.high - self.stretch.low, np.bool_)
+        for name in names:
+            pending |= self.pending[name]
+        which = "all lines before" if line.on is None else ", ".join(line.on)
+        base = Fraction(base_e8, E8)
+        self._add(
+            line.name,
+            line.kind,
+            quantity=base,
+            unit=self.stretch.currency,
+            amount=base * share * self.sign,
+            unit_price=share * self.sign,
+            pending=pending,
+            quality=self.stretch.quality(),
+            formula=f"{decimal_text(abs(share) * 100, least=0, most=8)} % of {which}",
+        )
+
+    def _add(
+        self,
+        name: str,
+        kind: Kind,
+        *,
+        quantity: Fraction,
+        unit: str,
+        amount: Fraction,
+        unit_price: Fraction | None,
+        formula: str,
+        pending: Bools | None = None,
+        quality: Quality = _FIXED,
+    ) -> None:
+        version = self.stretch.version
+        if pending is None:
+            pending = np.zeros(self.stretch.high - self.stretch.low, np.bool_)
+        self.pending[name] = pending
+        if unit_price is None:
+            unit_price = amount / quantity if quantity else Fraction(0)
+        steps = round_fraction(self.sign * amount * E8 / version.line_step_e8, version.rounding)
+        self.lines.append(
+            BillLine(
+                component=name,
+                side=self.side,
+                kind=kind,
+                start_ms=self.stretch.start_ms,
+                end_ms=self.stretch.end_ms,
+                quantity=quantity,
+                unit=unit,
+                unit_price=unit_price,
+                amount_e8=steps * version.line_step_e8,
+                pending_mwh=exact_sum(self.energy[pending]),
+                quality=quality,
+                formula=formula,
+                step_e8=version.line_step_e8,
+            )
+        )
+
+
+def _unit_price(line: Component) -> Fraction | None:
+    """The price that all slots of a line have; None where it has to be a mean."""
+    match line:
+        case Energy(formula=None):
+            return Fraction(line.price_e8, E8)
+        case Tax():
+            return Fraction(line.per_kwh_e8, E8)
+        case Discount():
+            return -Fraction(line.per_kwh_e8, E8)
+        case _:
+            return None
+
+
+def _formula_text(line: Component) -> str:
+    match line:
+        case Energy(formula=None):
+            return f"{decimal_text(Fraction(line.price_e8, E8), least=2, most=8)} per kWh"
+        case Energy(formula=formula):
+            return formula.text if formula else ""
+        case Tax() | Discount():
+            return f"{decimal_text(Fraction(line.per_kwh_e8, E8), least=2, most=8)} per kWh"
+        case Limit():
+            word = "at most" if line.kind is Kind.CAP else "at least"
+            price = decimal_text(Fraction(line.per_kwh_e8, E8), least=2, most=8)
+            which = "all lines before" if line.on is None else ", ".join(line.on)
+            return f"{word} {price} per kWh of {which}{_first_text(line)}"
+        case _:
+            return ""
+
+
+def _first_text(line: Limit) -> str:
+    if line.up_to_mwh is None:
+        return ""
+    return (
+        f", first {decimal_text(Fraction(line.up_to_mwh, MWH_PER_KWH), least=0, most=6)} kWh per {line.per}"
+    )
+
+
+def _block_text(line: Tier, number: int) -> str:
+    block = line.blocks[number]
+    low = line.blocks[number - 1].limit_mwh if number else 0
+    per = f"kWh a day, counted per {line.per}" if line.blocks[0].per_day else f"kWh per {line.per}"
+    start = decimal_text(Fraction(low or 0, MWH_PER_KWH), least=0, most=6)
+    if block.limit_mwh is None:
+        return f"above {start} {per}"
+    return f"{start} to {decimal_text(Fraction(block.limit_mwh, MWH_PER_KWH), least=0, most=6)} {per}"
+
+
+def _capacity_text(line: Capacity) -> str:
+    price = f"{decimal_text(Fraction(line.price_e8, E8), least=2, most=8)} per kW and {line.per}"
+    match line.basis:
+        case Basis.CONTRACTED:
+            return f"{price}, contracted power"
+        case Basis.MEAN_OF_MONTHLY_PEAKS:
+            return f"{price}, mean of the peaks of {line.months} months"
+        case Basis.BILLING_DEMAND:
+            ratchet = decimal_text(line.ratchet * 100, least=0, most=8)
+            return (
+                f"{price}, billing demand, at least {ratchet} % of the highest of {line.months} months before"
+            )
+        case Basis.MONTHLY_PEAK:
+            highest = f"mean of the {line.top} highest" if line.top > 1 else "peak of the month"
+            return f"{price}, {highest}"
