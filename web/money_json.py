@@ -1,4 +1,4 @@
-"""Money ↔ JSON: decimals are texts, times epoch milliseconds; what is sent is read with the path of each fault."""
+"""Money ↔ JSON: decimals are texts, times site-local ISO texts; what is sent is read with the path of each fault."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import csv
 import io
 import re
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from fractions import Fraction
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -22,6 +23,7 @@ from hub.actors.money_requests import (
 )
 from hub.energy.bill import Bill
 from hub.energy.money import decimal_text
+from hub.energy.money_entries import Invoice
 from hub.energy.price_grid import E8, PriceUnit
 from hub.energy.whatif import WhatIf
 from hub.errors import Refused
@@ -43,38 +45,65 @@ def money_text(amount_e8: int) -> str:
     return decimal_text(Fraction(amount_e8, E8), least=2, most=8)
 
 
+def local_text(ts_ms: int, zone: ZoneInfo) -> str:
+    """``2026-03-01T00:00:00+01:00``."""
+    return datetime.fromtimestamp(ts_ms / 1000, zone).isoformat(
+        timespec="auto" if ts_ms % 1000 else "seconds"
+    )
+
+
+def _maybe_text(ts_ms: int | None, zone: ZoneInfo) -> str | None:
+    return None if ts_ms is None else local_text(ts_ms, zone)
+
+
 # --- answers
 
 
 def tariff_json(view: TariffView) -> dict[str, Any]:
-    """A tariff as it is written, and who keeps it."""
-    return {**view.tariff.as_data(), "kept_by": view.source, "updated_ms": view.updated_ms}
+    """A tariff as it is written, with the defaults of what was left out, and who keeps it."""
+    tariff = view.tariff
+    head = {
+        "id": tariff.id, "name": tariff.name, "metering_point": tariff.metering_point, "currency": tariff.currency,
+    }  # fmt: skip
+    return {**head, **tariff.as_data(), "kept_by": view.source, "updated_ms": view.updated_ms}
 
 
-def price_series_json(view: PriceView) -> dict[str, Any]:
+def bill_json(bill: Bill, zone: ZoneInfo) -> dict[str, Any]:
+    """A bill with local times."""
+    shown = bill.as_json()
+    for one in (shown, *shown["lines"], *shown["peaks"]):
+        one |= {name: local_text(one[name], zone) for name in ("start", "end") if name in one}
+    return shown
+
+
+def price_series_json(view: PriceView, zone: ZoneInfo) -> dict[str, Any]:
     """A price series and the reach of its rows."""
     return {
         **view.series.as_json(),
         "kept_by": view.kept_by,
-        "start": view.first_ms,
-        "end": view.end_ms,
+        "start": _maybe_text(view.first_ms, zone),
+        "end": _maybe_text(view.end_ms, zone),
         "rows": view.rows,
     }
 
 
-def price_page_json(page: PricePage) -> dict[str, Any]:
+def price_page_json(page: PricePage, zone: ZoneInfo) -> dict[str, Any]:
     """Rows in the unit of their series."""
     unit = page.series.unit
     return {
         "id": page.series.id,
         "unit": unit.text,
-        "items": [_row_json(row, unit) for row in page.rows],
+        "items": [_row_json(row, unit, zone) for row in page.rows],
         "next": None if page.next_ms is None else str(page.next_ms),
     }
 
 
-def _row_json(row: PriceRow, unit: PriceUnit) -> dict[str, Any]:
-    return {"start": row.start_ms, "end": row.end_ms, "price": unit.text_of(row.price_e8)}
+def _row_json(row: PriceRow, unit: PriceUnit, zone: ZoneInfo) -> dict[str, Any]:
+    return {
+        "start": local_text(row.start_ms, zone),
+        "end": local_text(row.end_ms, zone),
+        "price": unit.text_of(row.price_e8),
+    }
 
 
 def stored_prices_json(stored: StoredPrices) -> dict[str, Any]:
@@ -82,26 +111,35 @@ def stored_prices_json(stored: StoredPrices) -> dict[str, Any]:
     return {"received": stored.received, "stored": stored.stored, "created": stored.created}
 
 
-def what_if_json(answer: WhatIf) -> dict[str, Any]:
+def what_if_json(answer: WhatIf, zone: ZoneInfo) -> dict[str, Any]:
     """Both bills and what the scenario saves."""
     return {
         "currency": answer.actual.currency,
         "saving": money_text(answer.saving_e8),
-        "actual": answer.actual.as_json(),
-        "scenario": answer.scenario.as_json(),
+        "actual": bill_json(answer.actual, zone),
+        "scenario": bill_json(answer.scenario, zone),
     }
 
 
-def compared_json(answer: ComparedInvoice) -> dict[str, Any]:
+def invoice_json(invoice: Invoice, zone: ZoneInfo) -> dict[str, Any]:
+    """An invoice as it was copied."""
+    return {
+        **invoice.as_json(),
+        "start": local_text(invoice.start_ms, zone),
+        "end": local_text(invoice.end_ms, zone),
+    }
+
+
+def compared_json(answer: ComparedInvoice, zone: ZoneInfo) -> dict[str, Any]:
     """An invoice, our bill of its period, and the comparison line by line."""
     return {
-        "invoice": answer.invoice.as_json(),
-        "bill": answer.bill.as_json(),
+        "invoice": invoice_json(answer.invoice, zone),
+        "bill": bill_json(answer.bill, zone),
         **answer.comparison.as_json(),
     }
 
 
-def budget_json(view: BudgetView) -> dict[str, Any]:
+def budget_json(view: BudgetView, zone: ZoneInfo) -> dict[str, Any]:
     """A budget with its running period; figures are in its currency, or in kWh for energy."""
     state, budget = view.state, view.budget
     energy = budget.amount is None
@@ -123,8 +161,8 @@ def budget_json(view: BudgetView) -> dict[str, Any]:
         **budget.as_json(),
         "kept_by": view.kept_by,
         "unit": "kWh" if energy else view.currency,
-        "start": view.start_ms,
-        "end": view.end_ms,
+        "start": local_text(view.start_ms, zone),
+        "end": local_text(view.end_ms, zone),
         **figures,
         "pending_kwh": _kwh_text(view.pending_mwh),
         "why": view.why or None,
@@ -135,14 +173,14 @@ def _kwh_text(mwh: int) -> str:
     return decimal_text(Fraction(mwh, 1_000_000), least=0, most=6)
 
 
-def peak_json(view: PeakView) -> dict[str, Any]:
+def peak_json(view: PeakView, zone: ZoneInfo) -> dict[str, Any]:
     """The running quarter hour; powers in W, what is at stake as decimal text."""
     state, month = view.state, view.state.month_peak
     return {
         "metering_point": view.metering_point,
         "tariff": view.tariff,
         "currency": view.currency or None,
-        "start": state.quarter_ms,
+        "start": local_text(state.quarter_ms, zone),
         "elapsed_s": state.elapsed_ms / 1000,
         "power": round(view.power_w, 3),
         "energy_kwh": _kwh_text(state.energy_mwh),
@@ -151,7 +189,11 @@ def peak_json(view: PeakView) -> dict[str, Any]:
         "billed_peak": round(state.billed_peak_w, 3),
         "month_peak": None
         if month is None
-        else {"month": month.month, "start": month.start_ms, "power": month.power_mw / 1000},
+        else {
+            "month": month.month,
+            "start": local_text(month.start_ms, zone),
+            "power": month.power_mw / 1000,
+        },
         "new_peak": state.is_new_peak,
         "at_stake": money_text(state.at_stake_e8) if view.tariff else None,
     }

@@ -10,7 +10,7 @@ _NUMBER: Final = {"type": "number"}
 _INT: Final = {"type": "integer"}
 _DECIMAL: Final = {"type": "string", "description": "decimal number", "examples": ["0.3120"]}
 _SENT_DECIMAL: Final = {"type": ["string", "number"], "description": "decimal number", "examples": ["0.3120"]}
-_MS: Final = {"type": "integer", "description": "UTC epoch milliseconds"}
+_AT: Final = {"type": "string", "format": "date-time", "description": "site-local time with its offset"}
 _TIME: Final = {
     "type": ["string", "integer"],
     "description": "ISO 8601 (without offset: the site's time) or epoch milliseconds",
@@ -152,34 +152,34 @@ _BILL_LINE: Final = _object(
     unit=_TEXT, unit_price=_DECIMAL, amount=_DECIMAL, pending_kwh=_DECIMAL,
 )  # fmt: skip
 _BILL: Final = _object(
-    metering_point=_TEXT, tariff=_TEXT, currency=_TEXT, start={}, end={},
+    metering_point=_TEXT, tariff=_TEXT, currency=_TEXT, start=_AT, end=_AT,
     lines={"type": "array", "items": _BILL_LINE}, total=_DECIMAL, pending_kwh=_DECIMAL, quality=_QUALITY,
 )  # fmt: skip
 COMPONENTS: Final[dict[str, Any]] = {
     "Tariff": _object(**{**_TARIFF, "kept_by": _KEEPER}),
     "PriceSeries": _object(
-        **{**_PRICE_SERIES, "kept_by": _KEEPER, "start": _maybe(_MS), "end": _maybe(_MS), "rows": _INT}
+        **{**_PRICE_SERIES, "kept_by": _KEEPER, "start": _maybe(_AT), "end": _maybe(_AT), "rows": _INT}
     ),
     "PriceRows": _object(
-        id=_TEXT, unit=_TEXT, items={"type": "array", "items": _object(start=_MS, end=_MS, price=_DECIMAL)},
+        id=_TEXT, unit=_TEXT, items={"type": "array", "items": _object(start=_AT, end=_AT, price=_DECIMAL)},
         next=_maybe(_TEXT),
     ),
     "StoredPrices": _object(received=_INT, stored=_INT, created=_BOOL),
     "Bill": _BILL,
     "WhatIf": _object(currency=_TEXT, saving=_DECIMAL, actual=_BILL, scenario=_BILL),
-    "Invoice": _object(**{**_INVOICE, "start": _MS, "end": _MS, "total": _maybe(_DECIMAL)}),
+    "Invoice": _object(**{**_INVOICE, "start": _AT, "end": _AT, "total": _maybe(_DECIMAL)}),
     "ComparedInvoice": _object(invoice={"type": "object"}, bill=_BILL, rows={"type": "array"}),
     "Budget": _object(
         id=_ID, name=_TEXT, metering_point=_TEXT, period=_TEXT, amount=_maybe(_DECIMAL),
-        energy_kwh=_maybe(_DECIMAL), kept_by=_KEEPER, unit=_TEXT, start=_MS, end=_MS, used=_maybe(_DECIMAL),
+        energy_kwh=_maybe(_DECIMAL), kept_by=_KEEPER, unit=_TEXT, start=_AT, end=_AT, used=_maybe(_DECIMAL),
         used_share=_maybe(_NUMBER), even=_maybe(_DECIMAL), projected=_maybe(_DECIMAL),
         projected_low=_maybe(_DECIMAL), projected_high=_maybe(_DECIMAL), will_exceed=_maybe(_BOOL),
         pending_kwh=_DECIMAL, why=_maybe(_TEXT),
     ),
     "Peak": _object(
-        metering_point=_TEXT, tariff=_maybe(_TEXT), currency=_maybe(_TEXT), start=_MS, elapsed_s=_NUMBER,
+        metering_point=_TEXT, tariff=_maybe(_TEXT), currency=_maybe(_TEXT), start=_AT, elapsed_s=_NUMBER,
         power=_NUMBER, energy_kwh=_DECIMAL, projected=_NUMBER, headroom=_NUMBER, billed_peak=_NUMBER,
-        month_peak=_maybe(_object(month=_TEXT, start=_MS, power=_NUMBER)), new_peak=_BOOL,
+        month_peak=_maybe(_object(month=_TEXT, start=_AT, power=_NUMBER)), new_peak=_BOOL,
         at_stake=_maybe(_DECIMAL),
     ),
 }  # fmt: skip

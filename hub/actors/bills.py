@@ -92,8 +92,8 @@ class Bills:
             return None
         if isinstance(asked, str):
             return self._sources.book.tariff(asked).tariff
-        defaults = {"id": "what-if", "metering_point": actual.metering_point, "currency": actual.currency}
-        return parse_tariff({**defaults, **asked})
+        defaults = {"id": "what-if", "metering_point": actual.metering_point}
+        return parse_tariff({**defaults, **asked}, currency=actual.currency)
 
     async def compare(self, asked: str | Mapping[str, Any], tariff_id: str | None) -> ComparedInvoice:
         """An invoice beside the bill of its period."""

@@ -64,7 +64,7 @@ class MoneyBook:
     def configure(self, settings: MoneySettings) -> None:
         """Take over what the configuration says, over what is stored."""
         self.settings = settings
-        tariffs = [parse_tariff({"currency": settings.currency, **data}) for data in settings.tariffs]
+        tariffs = [parse_tariff(data, currency=settings.currency) for data in settings.tariffs]
         prices = [parse_price_series(data, settings.currency) for data in settings.prices]
         budgets = [parse_budget(data) for data in settings.budgets]
         self.tariffs = self._stored_tariffs | {one.id: TariffView(one, YAML) for one in tariffs}
@@ -139,7 +139,7 @@ class MoneyBook:
             self.configure(self.settings)
 
     def _parsed_tariff(self, data: Mapping[str, Any]) -> Tariff:
-        return parse_tariff({"currency": self.settings.currency, **data})
+        return parse_tariff(data, currency=self.settings.currency)
 
     async def _save_tariff(self, tariff: Tariff) -> TariffView:
         now_ms = self._database.now_ms()
@@ -297,7 +297,7 @@ def _read(rows: Mapping[str, R], parse: Callable[[R], T]) -> dict[str, T]:
 
 
 def _tariff_view(row: TariffRow) -> TariffView:
-    return TariffView(parse_tariff(row.body), API, row.updated_ms)
+    return TariffView(parse_tariff(row.body, currency=row.currency), API, row.updated_ms)
 
 
 def _price_series(row: PriceSeriesRow) -> PriceSeries:

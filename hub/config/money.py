@@ -16,7 +16,7 @@ _UNKNOWN_KEY: Final = frozenset({"WL-MNY-004", "WL-TAR-002"})
 
 
 def _tariff(data: Mapping[str, Any], currency: str) -> object:
-    return parse_tariff({"currency": currency, **data})
+    return parse_tariff(data, currency=currency)
 
 
 def _budget(data: Mapping[str, Any], currency: str) -> object:

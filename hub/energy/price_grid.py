@@ -20,6 +20,8 @@ from hub.errors import Refused
 E8: Final = 100_000_000
 MAX_PRICE_E8: Final = 10_000 * E8
 """No price beyond 10,000 currency per kWh, either way."""
+CODE: Final = "1"
+"""The unit of plain numbers: codes of kinds of days, factors."""
 _UNIT: Final = re.compile(r"(?P<money>[A-Z]{3}|ct|c|cent|p|øre|öre)/(?P<energy>Wh|kWh|MWh)\Z")
 _PER_KWH: Final = {"Wh": Decimal(1000), "kWh": Decimal(1), "MWh": Decimal("0.001")}
 
@@ -56,13 +58,15 @@ def price_unit(text: str) -> PriceUnit:
     Raises:
         Refused: ``WL-MNY-001``.
     """
+    if text == CODE:
+        return PriceUnit(text, "", Decimal(1))
     match = _UNIT.match(text)
     if match is None:
         raise Refused(
             "WL-MNY-001",
             f"{text[:40]!r} is not a unit of prices",
             where="unit",
-            hint="write for instance EUR/kWh, EUR/MWh or ct/kWh",
+            hint="write for instance EUR/kWh, EUR/MWh or ct/kWh; 1 for codes of days",
         )
     cents = not match["money"].isupper()
     factor = _PER_KWH[match["energy"]] * (Decimal("0.01") if cents else 1)

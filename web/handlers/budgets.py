@@ -8,6 +8,7 @@ from typing import Any
 from aiohttp import web
 
 from hub.actors.money_requests import (
+    BudgetView,
     ChangeBudget,
     CompareInvoice,
     CreateBudget,
@@ -23,7 +24,7 @@ from hub.runtime.actor import request as ask
 from web.body import json_document
 from web.handlers.money import BILL_LIMIT_S, MISSING, POINT, TAKEN, WRONG
 from web.hub import hub_of
-from web.money_json import budget_json, compared_json, in_ms, peak_json
+from web.money_json import budget_json, compared_json, in_ms, invoice_json, peak_json
 from web.money_shapes import BUDGET, BUDGET_CHANGES, COMPARE, INVOICE
 from web.params import page
 from web.problems import InvalidBody
@@ -52,7 +53,7 @@ async def list_budgets(request: web.Request) -> web.Response:
     """All budgets with what is used of them and what the end of the period is heading for."""
     found = await ask(hub_of(request).processing, GetBudgets(), timeout_s=BILL_LIMIT_S)
     shown, cursor = page(request, found, lambda view: view.budget.id)
-    return page_response(shown, budget_json, cursor)
+    return page_response(shown, lambda view: budget_json(view, site_zone(hub_of(request))), cursor)
 
 
 @routes.post(
@@ -64,8 +65,8 @@ async def list_budgets(request: web.Request) -> web.Response:
 async def create_budget(request: web.Request) -> web.Response:
     """Add a budget."""
     change = CreateBudget(_settable(await json_document(request)))
-    return json_response(
-        budget_json(await ask(hub_of(request).processing, change, timeout_s=BILL_LIMIT_S)), status=201
+    return _budget_response(
+        request, await ask(hub_of(request).processing, change, timeout_s=BILL_LIMIT_S), 201
     )
 
 
@@ -74,7 +75,7 @@ async def get_budget(request: web.Request) -> web.Response:
     """One budget."""
     question = GetBudgets(request.match_info["budget"])
     (view,) = await ask(hub_of(request).processing, question, timeout_s=BILL_LIMIT_S)
-    return json_response(budget_json(view))
+    return _budget_response(request, view)
 
 
 @routes.patch(
@@ -87,7 +88,7 @@ async def get_budget(request: web.Request) -> web.Response:
 async def patch_budget(request: web.Request) -> web.Response:
     """Change fields of a budget."""
     change = ChangeBudget(request.match_info["budget"], _object(_settable(await json_document(request))))
-    return json_response(budget_json(await ask(hub_of(request).processing, change, timeout_s=BILL_LIMIT_S)))
+    return _budget_response(request, await ask(hub_of(request).processing, change, timeout_s=BILL_LIMIT_S))
 
 
 @routes.delete(
@@ -100,6 +101,10 @@ async def remove_budget(request: web.Request) -> web.Response:
     """Remove a budget."""
     await ask(hub_of(request).processing, RemoveBudget(request.match_info["budget"]))
     return no_content()
+
+
+def _budget_response(request: web.Request, view: BudgetView, status: int = 200) -> web.Response:
+    return json_response(budget_json(view, site_zone(hub_of(request))), status=status)
 
 
 def _settable(sent: Any) -> Any:
@@ -125,7 +130,7 @@ async def list_invoices(request: web.Request) -> web.Response:
     """All invoices that were copied here."""
     found = await ask(hub_of(request).processing, GetInvoices())
     shown, cursor = page(request, found, lambda one: one.id)
-    return page_response(shown, lambda one: one.as_json(), cursor)
+    return page_response(shown, lambda one: invoice_json(one, site_zone(hub_of(request))), cursor)
 
 
 @routes.post(
@@ -137,7 +142,7 @@ async def list_invoices(request: web.Request) -> web.Response:
 async def create_invoice(request: web.Request) -> web.Response:
     """Copy an invoice of the supplier; without an id its number, or its first day, becomes one."""
     made = await ask(hub_of(request).processing, PutInvoice(await _sent_invoice(request)))
-    return json_response(made.as_json(), status=201)
+    return json_response(invoice_json(made, site_zone(hub_of(request))), status=201)
 
 
 @routes.get("/api/v1/invoices/{invoice}", permission="read", params=[_INVOICE], answers=_ONE_INVOICE)
@@ -146,7 +151,7 @@ async def get_invoice(request: web.Request) -> web.Response:
     wanted = request.match_info["invoice"]
     for one in await ask(hub_of(request).processing, GetInvoices()):
         if one.id == wanted:
-            return json_response(one.as_json())
+            return json_response(invoice_json(one, site_zone(hub_of(request))))
     raise NotFound("WL-API-404", f"there is no invoice {wanted[:80]!r}", where="invoice")
 
 
@@ -161,7 +166,8 @@ async def put_invoice(request: web.Request) -> web.Response:
     """Replace an invoice as a whole."""
     wanted = request.match_info["invoice"]
     sent = await _sent_invoice(request, wanted)
-    return json_response((await ask(hub_of(request).processing, PutInvoice(sent, wanted))).as_json())
+    kept = await ask(hub_of(request).processing, PutInvoice(sent, wanted))
+    return json_response(invoice_json(kept, site_zone(hub_of(request))))
 
 
 @routes.delete(
@@ -219,7 +225,8 @@ async def compare_invoice(request: web.Request) -> web.Response:
         invoice = in_ms(invoice, ("start", "end"), site_zone(hub))
         invoice = {"id": _id_of(invoice), **invoice}
     question = CompareInvoice(invoice or "", tariff)
-    return json_response(compared_json(await ask(hub.processing, question, timeout_s=BILL_LIMIT_S)))
+    answer = await ask(hub.processing, question, timeout_s=BILL_LIMIT_S)
+    return json_response(compared_json(answer, site_zone(hub)))
 
 
 # --- the running quarter hour
@@ -234,4 +241,7 @@ async def compare_invoice(request: web.Request) -> web.Response:
 async def get_peak(request: web.Request) -> web.Response:
     """Where the running quarter hour is heading, the headroom, and the money at stake."""
     question = GetPeak(request.query.get("metering_point", "grid"))
-    return json_response(peak_json(await ask(hub_of(request).processing, question, timeout_s=BILL_LIMIT_S)))
+    hub = hub_of(request)
+    return json_response(
+        peak_json(await ask(hub.processing, question, timeout_s=BILL_LIMIT_S), site_zone(hub))
+    )

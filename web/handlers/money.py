@@ -28,6 +28,7 @@ from web.history_table import CSV
 from web.hub import hub_of
 from web.money_json import (
     bill_csv,
+    bill_json,
     in_ms,
     price_page_json,
     price_series_json,
@@ -160,9 +161,10 @@ def _own(sent: Any) -> Any:
 )
 async def list_prices(request: web.Request) -> web.Response:
     """All price series and how far their rows reach."""
+    zone = site_zone(hub_of(request))
     found = await ask(hub_of(request).processing, GetPriceSeries())
     shown, cursor = page(request, found, lambda view: view.series.id)
-    return page_response(shown, price_series_json, cursor)
+    return page_response(shown, lambda view: price_series_json(view, zone), cursor)
 
 
 @routes.post(
@@ -174,7 +176,7 @@ async def list_prices(request: web.Request) -> web.Response:
 async def create_prices(request: web.Request) -> web.Response:
     """Add a price series."""
     made = await ask(hub_of(request).processing, CreatePriceSeries(await json_document(request)))
-    return json_response(price_series_json(made), status=201)
+    return json_response(price_series_json(made, site_zone(hub_of(request))), status=201)
 
 
 @routes.get(
@@ -195,7 +197,7 @@ async def get_prices(request: web.Request) -> web.Response:
     question = GetPriceRows(
         request.match_info["prices"], first_ms, end_ms, limit_of(request, 10_000, 100_000)
     )
-    return json_response(price_page_json(await ask(hub.processing, question)))
+    return json_response(price_page_json(await ask(hub.processing, question), zone))
 
 
 @routes.post(
@@ -274,7 +276,8 @@ async def ask_what_if(request: web.Request) -> web.Response:
     """The bill of a time by another tariff, with a battery, or with more or fewer panels."""
     hub = hub_of(request)
     question: AskWhatIf = scenario_of(in_ms(await json_document(request), ("start", "end"), site_zone(hub)))
-    return json_response(what_if_json(await ask(hub.processing, question, timeout_s=BILL_LIMIT_S)))
+    answer = await ask(hub.processing, question, timeout_s=BILL_LIMIT_S)
+    return json_response(what_if_json(answer, site_zone(hub)))
 
 
 def required_range(request: web.Request) -> tuple[int, int]:
@@ -297,4 +300,4 @@ def bill_response(request: web.Request, bill: Bill) -> web.Response:
     """A bill as JSON, or as CSV where that is asked for."""
     if CSV in request.headers.get("Accept", ""):
         return web.Response(text=bill_csv(bill), content_type=CSV, charset="utf-8")
-    return json_response(bill.as_json())
+    return json_response(bill_json(bill, site_zone(hub_of(request))))
