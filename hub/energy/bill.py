@@ -212,11 +212,11 @@ def _register(side: tuple[Component, ...], rating: Rating) -> Int64:
 def _chosen(usage: Usage | Mapping[str, Usage], version: Version) -> Usage:
     if isinstance(usage, Usage):
         return usage
-    return usage.get(version.netting.phases) or _any(usage)
+    return usage[version.netting.phases] if version.netting.phases in usage else _any(usage)
 
 
 def _any(usage: Usage | Mapping[str, Usage]) -> Usage:
-    return usage if isinstance(usage, Usage) else usage.get("summed") or next(iter(usage.values()))
+    return usage if isinstance(usage, Usage) else next(iter(usage.values()))
 
 
 def _quality(usage: Usage) -> Quality:

@@ -179,8 +179,8 @@ class SideLines:
                     self._capacity(line)
                 case Tax(share=Fraction()) | Discount(share=Fraction()):
                     self._percent(line)
-                case Discount(per=Per()):
-                    self._fixed(line.name, Kind.DISCOUNT, -line.fixed_e8, line.per)
+                case Discount(per=Per() as per):
+                    self._fixed(line.name, Kind.DISCOUNT, -line.fixed_e8, per)
 
     def pending_at(self) -> Bools:
         """Slots of the stretch with energy that some line cannot price."""

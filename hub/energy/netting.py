@@ -21,8 +21,8 @@ def net_phases(
     so within a second, so this is the upper bound where only slots of phases are known). Else each phase counts
     by itself.
     """
-    taken = np.sum(np.stack(list(import_mwh)), axis=0, dtype=np.int64)
-    given = np.sum(np.stack(list(export_mwh)), axis=0, dtype=np.int64)
+    taken: Int64 = np.stack(list(import_mwh)).sum(axis=0, dtype=np.int64)
+    given: Int64 = np.stack(list(export_mwh)).sum(axis=0, dtype=np.int64)
     if not summed:
         return taken, given
     net = taken - given

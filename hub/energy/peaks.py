@@ -25,10 +25,14 @@ class MonthPeak:
 
 @dataclass(frozen=True, slots=True)
 class Peak:
-    """What counts of one month: the mean of the ``top`` highest intervals, and the highest of them."""
+    """What counts of one month: the mean of the ``top`` highest intervals, and the highest of them.
+
+    ``counted`` are all of these as (day since 1970, mW), the highest first.
+    """
 
     power_mw: Fraction
     highest: MonthPeak
+    counted: tuple[tuple[int, int], ...]
 
 
 def month_peaks(line: Capacity, clock: SlotClock, energy_mwh: Int64, holds: Bools) -> dict[int, Peak]:
@@ -47,7 +51,8 @@ def month_peaks(line: Capacity, clock: SlotClock, energy_mwh: Int64, holds: Bool
         first = int(rows[0])
         number = int(month[first])
         named = MonthPeak(month_text(number), clock.first_ms + int(start[first]) * SLOT_MS, int(power[first]))
-        found[number] = Peak(Fraction(int(power[rows].sum()), len(rows)), named)
+        counted = tuple(zip(day[rows].tolist(), power[rows].tolist(), strict=True))
+        found[number] = Peak(Fraction(int(power[rows].sum()), len(rows)), named, counted)
     return found
 
 

@@ -53,7 +53,7 @@ class Usage:
 
     @classmethod
     def measured(
-        cls, first_ms: int, import_mwh: Sequence[int], export_mwh: Sequence[int] | None = None
+        cls, first_ms: int, import_mwh: Sequence[int] | Int64, export_mwh: Sequence[int] | Int64 | None = None
     ) -> Self:
         """Wholly known and measured slots; without ``export_mwh`` nothing was fed in."""
         taken = np.asarray(import_mwh, dtype=np.int64)
