@@ -132,10 +132,13 @@ def invoice_json(invoice: Invoice, zone: ZoneInfo) -> dict[str, Any]:
 
 def compared_json(answer: ComparedInvoice, zone: ZoneInfo) -> dict[str, Any]:
     """An invoice, our bill of its period, and the comparison line by line."""
+    compared = answer.comparison.as_json()
+    for line in (line for row in compared["rows"] for line in row["ours"]):
+        line |= {name: local_text(line[name], zone) for name in ("start", "end")}
     return {
         "invoice": invoice_json(answer.invoice, zone),
         "bill": bill_json(answer.bill, zone),
-        **answer.comparison.as_json(),
+        **compared,
     }
 
 
@@ -182,9 +185,11 @@ def peak_json(view: PeakView, zone: ZoneInfo) -> dict[str, Any]:
         "currency": view.currency or None,
         "start": local_text(state.quarter_ms, zone),
         "elapsed_s": state.elapsed_ms / 1000,
-        "power": round(view.power_w, 3),
+        "remaining_s": state.remaining_ms / 1000,
+        "power": round(state.power_w, 3),
         "energy_kwh": _kwh_text(state.energy_mwh),
         "projected": round(state.projected_w, 3),
+        "allowed": round(state.allowed_w, 3),
         "headroom": round(state.headroom_w, 3),
         "billed_peak": round(state.billed_peak_w, 3),
         "month_peak": None
@@ -194,6 +199,7 @@ def peak_json(view: PeakView, zone: ZoneInfo) -> dict[str, Any]:
             "start": local_text(month.start_ms, zone),
             "power": month.power_mw / 1000,
         },
+        "usual_peak": round(state.usual_peak_w, 3),
         "new_peak": state.is_new_peak,
         "at_stake": money_text(state.at_stake_e8) if view.tariff else None,
     }

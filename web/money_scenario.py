@@ -47,6 +47,7 @@ def _battery(sent: Any, faults: list[dict[str, object]]) -> Battery | None:
     if not isinstance(sent, dict):
         faults.append(_fault("battery", "must be an object"))
         return None
+    before = len(faults)
     faults += [
         _fault(f"battery.{str(key)[:60]}", "is not known here") for key in sent if key not in _BATTERY_KEYS
     ]
@@ -63,6 +64,7 @@ def _battery(sent: Any, faults: list[dict[str, object]]) -> Battery | None:
     strategy = sent.get("strategy", "self_consumption")
     if strategy not in ("self_consumption", "price"):
         faults.append(_fault("battery.strategy", "must be self_consumption or price"))
+    if len(faults) > before:
         return None
     return Battery(round(capacity * 10**6), round(power * 1000), efficiency, strategy)
 

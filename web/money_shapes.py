@@ -178,7 +178,8 @@ COMPONENTS: Final[dict[str, Any]] = {
     ),
     "Peak": _object(
         metering_point=_TEXT, tariff=_maybe(_TEXT), currency=_maybe(_TEXT), start=_AT, elapsed_s=_NUMBER,
-        power=_NUMBER, energy_kwh=_DECIMAL, projected=_NUMBER, headroom=_NUMBER, billed_peak=_NUMBER,
+        remaining_s=_NUMBER, power=_NUMBER, energy_kwh=_DECIMAL, projected=_NUMBER, allowed=_NUMBER,
+        headroom=_NUMBER, billed_peak=_NUMBER, usual_peak=_NUMBER,
         month_peak=_maybe(_object(month=_TEXT, start=_AT, power=_NUMBER)), new_peak=_BOOL,
         at_stake=_maybe(_DECIMAL),
     ),

@@ -291,7 +291,6 @@ class PeakView:
     metering_point: str
     tariff: str | None
     currency: str
-    power_w: float
     state: PeakState
 
 

@@ -27,16 +27,14 @@ from hub.energy.budget import budget_state
 from hub.energy.calendar import Buckets, local_days, local_months, local_years
 from hub.energy.cuts import slot_floor
 from hub.energy.money_entries import Budget, BudgetPeriod
-from hub.energy.peak import peak_state
-from hub.energy.projection import project
+from hub.energy.peak import needed_for_peak_ms, peak_state
+from hub.energy.projection import history_from_ms, project
 from hub.energy.rating import slot_prices
 from hub.energy.site_meters import SiteMeter, Term
 from hub.energy.slots import SLOT_MS
 from hub.energy.tariff import Tariff, parse_tariff
 from hub.errors import NotFound
 
-HISTORY_MS: Final = 57 * DAY_MS
-"""What a projection looks back on."""
 _PERIODS: Final = {
     BudgetPeriod.DAY: local_days,
     BudgetPeriod.MONTH: local_months,
@@ -48,7 +46,7 @@ E8_PER_MWH: Final = 100
 def _energy_tariff() -> Tariff:
     """One unit of money per imported kWh: energy is projected by the engine that projects money."""
     line = {"energy": "Energy", "price": "1"}
-    version = {"from": "1970-01-01", "rounding": {"line": "0.00000001"}, "import": [line]}
+    version = {"from": "1971-01-01", "rounding": {"line": "0.00000001"}, "import": [line]}
     return parse_tariff({"id": "energy", "metering_point": GRID, "currency": "XXX", "versions": [version]})
 
 
@@ -117,17 +115,16 @@ class MoneyWatch:
     ) -> BudgetView:
         start_ms, end_ms = period
         calendar = await self._sources.calendar(start_ms - 400 * DAY_MS, end_ms)
-        from_ms, until_ms = needed_ms(tariff, calendar, start_ms, end_ms)
+        from_ms = history_from_ms(tariff, calendar, start_ms, end_ms, now_ms)
+        until_ms = max(needed_ms(tariff, calendar, start_ms, end_ms)[1], end_ms)
         origins = self._sources.price_origins(tariff)
-        made = await self._sources.read(
-            meter, origins, min(from_ms, now_ms - HISTORY_MS), max(until_ms, end_ms)
-        )
+        made = await self._sources.read(meter, origins, from_ms, until_ms)
         projection = await asyncio.to_thread(
             project, tariff, made.usage, made.prices, made.calendar, start_ms, end_ms, now_ms
         )
         so_far, expected = projection.so_far, projection.expected
         scale = 1 if budget.amount is not None else E8_PER_MWH
-        figures = (expected.total_e8 // scale, projection.low_e8 // scale, projection.high_e8 // scale)
+        figures = (projection.low_e8 // scale, expected.total_e8 // scale, projection.high_e8 // scale)
         state = budget_state(budget.limit_e8, so_far.total_e8 // scale, start_ms, end_ms, now_ms, figures)
         return BudgetView(budget, kept_by, start_ms, end_ms, tariff.currency, state, so_far.pending_mwh)
 
@@ -139,19 +136,15 @@ class MoneyWatch:
         meter = series_of_point(sources.registry, point)
         now_ms = sources.database.now_ms()
         tariff = sources.book.tariff_of(point, now_ms, sources.local_date)
-        month = local_months(sources.zone, now_ms, now_ms + 1)
-        start_ms, end_ms = int(month.start_ms[0]), int(month.end_ms[0])
-        calendar = await sources.calendar(start_ms - 400 * DAY_MS, end_ms)
-        from_ms = start_ms if tariff is None else needed_ms(tariff, calendar, start_ms, end_ms)[0]
-        made = await sources.read(meter, {}, min(from_ms, start_ms), slot_floor(now_ms) + SLOT_MS)
+        calendar = await sources.calendar(now_ms - 800 * DAY_MS, now_ms)
+        from_ms = needed_for_peak_ms(tariff, calendar, now_ms)
+        made = await sources.read(meter, {}, from_ms, slot_floor(now_ms) + SLOT_MS)
         power_w, seen_ms = self._import_power(meter, now_ms)
         known_mwh = int(made.usage.import_mwh[-1])
         energy_mwh = known_mwh + _since(seen_ms, power_w, now_ms)
         closed = made.usage.grid(made.usage.first_ms, len(made.usage) - 1)
         state = await asyncio.to_thread(peak_state, tariff, closed, calendar, now_ms, energy_mwh, power_w)
-        return PeakView(
-            point, tariff.id if tariff else None, tariff.currency if tariff else "", power_w, state
-        )
+        return PeakView(point, tariff.id if tariff else None, tariff.currency if tariff else "", state)
 
     def _import_power(self, meter: SiteMeter, now_ms: int) -> tuple[float, int]:
         """Import power now and the time of the reading that says so; without a power it is 0 W, known now."""
