@@ -270,7 +270,7 @@ class Hub:
                 marks=self._marks,
                 zone=config.site.time_zone,
                 seal_after_ms=int(config.storage.seal_after_s * 1000),
-                money=money_settings(self.config),
+                money=MoneySettings.of(self.config),
             ),
         )
         # after processing, so that it stops before it: what is committed last is still derived
@@ -440,7 +440,7 @@ class Hub:
         self.recorder.tell(SetTimeLimits(_time_limits(self.config)))
         changes = await self._apply_entries()
         await request(self.device, ApplyDevices(_device_infos(self.config), self.config.discovery))
-        await request(self.processing, SetMoney(money_settings(self.config)))
+        await request(self.processing, SetMoney(MoneySettings.of(self.config)))
         await asyncio.to_thread(remember_good, self.data_dir, self.config)
         LOGGER.info("configuration applied: %s", json.dumps(changes))
         return {
@@ -514,17 +514,6 @@ class Hub:
 
 def _time_limits(config: HubConfig) -> TimeLimits:
     return TimeLimits(int(config.site.late_after_s * 1000), int(config.site.past_limit_s * 1000))
-
-
-def money_settings(config: HubConfig) -> MoneySettings:
-    """What the configuration says about money, for the processing actor."""
-    return MoneySettings(
-        config.site.currency,
-        config.site.country,
-        tuple(config.kept.get("tariffs") or ()),
-        tuple(config.kept.get("prices") or ()),
-        tuple(config.kept.get("budgets") or ()),
-    )
 
 
 def _device_infos(config: HubConfig) -> tuple[DeviceInfo, ...]:

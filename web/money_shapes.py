@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from hub.config.money_shapes import PRICE_SERIES_FIELDS, TARIFF_FIELDS
+
 _TEXT: Final = {"type": "string"}
 _BOOL: Final = {"type": "boolean"}
 _NUMBER: Final = {"type": "number"}
@@ -18,44 +20,6 @@ _TIME: Final = {
 _ID: Final = {"type": "string", "pattern": "^[a-z][a-z0-9_-]{0,63}$"}
 _KEEPER: Final = {"type": "string", "enum": ["yaml", "api"], "description": "yaml: read-only here"}
 _QUALITY: Final = {"type": "object", "description": "shares of the time: measured, late, estimated, …"}
-_LINE: Final = {
-    "type": "object",
-    "description": "a line of the contract; the manual's page on tariffs explains all kinds",
-    "examples": [
-        {"energy": "Day", "price": "0.3120", "when": {"days": "mon-fri", "hours": "07:00-23:00"}},
-        {"standing": "Meter rent", "price": "0.4500", "per": "day"},
-        {"tax": "VAT", "percent": 21, "on": "all"},
-    ],
-}
-_VERSION: Final = {
-    "type": "object",
-    "required": ["from"],
-    "properties": {
-        "from": {"type": "string", "format": "date", "description": "site-local midnight"},
-        "rounding": {"type": "object"},
-        "import": {"type": "array", "items": _LINE},
-        "export": {"type": "array", "items": _LINE},
-    },
-}
-_TARIFF: Final = {
-    "id": _ID,
-    "name": _TEXT,
-    "metering_point": {"type": "string", "description": "grid, or the id of a device"},
-    "currency": {"type": "string", "description": "ISO 4217; the site's if absent"},
-    "versions": {"type": "array", "minItems": 1, "items": _VERSION},
-}
-TARIFF: Final[dict[str, Any]] = {"type": "object", "required": ["id", "versions"], "properties": _TARIFF}
-TARIFF_CHANGES: Final[dict[str, Any]] = {"type": "object", "properties": _TARIFF}
-_PRICE_SERIES: Final = {
-    "id": _ID,
-    "name": _TEXT,
-    "unit": {"type": "string", "examples": ["EUR/kWh", "EUR/MWh", "ct/kWh"]},
-    "source": {"type": "string", "description": "where the prices come from, for people"},
-    "series": {"type": ["string", "null"], "description": "the hub's own series that carries the prices"},
-}
-PRICE_SERIES: Final[dict[str, Any]] = {
-    "type": "object", "required": ["id"], "additionalProperties": False, "properties": _PRICE_SERIES,
-}  # fmt: skip
 PRICE_ROWS: Final[dict[str, Any]] = {
     "type": "array",
     "minItems": 1,
@@ -66,20 +30,6 @@ PRICE_ROWS: Final[dict[str, Any]] = {
         "properties": {"start": _TIME, "end": _TIME, "price": _SENT_DECIMAL},
     },
 }
-_BUDGET: Final = {
-    "id": _ID,
-    "name": _TEXT,
-    "metering_point": _TEXT,
-    "period": {"type": "string", "enum": ["day", "month", "year"]},
-    "amount": {**_SENT_DECIMAL, "type": ["string", "number", "null"]},
-    "energy_kwh": {**_SENT_DECIMAL, "type": ["string", "number", "null"]},
-}
-BUDGET: Final[dict[str, Any]] = {
-    "type": "object", "required": ["id"], "additionalProperties": False, "properties": _BUDGET,
-}  # fmt: skip
-BUDGET_CHANGES: Final[dict[str, Any]] = {
-    "type": "object", "additionalProperties": False, "properties": _BUDGET,
-}  # fmt: skip
 _INVOICE: Final = {
     "id": {"type": "string", "pattern": "^[a-z0-9][a-z0-9_-]{0,63}$"},
     "metering_point": _TEXT,
@@ -156,9 +106,9 @@ _BILL: Final = _object(
     lines={"type": "array", "items": _BILL_LINE}, total=_DECIMAL, pending_kwh=_DECIMAL, quality=_QUALITY,
 )  # fmt: skip
 COMPONENTS: Final[dict[str, Any]] = {
-    "Tariff": _object(**{**_TARIFF, "kept_by": _KEEPER}),
+    "Tariff": _object(**{**TARIFF_FIELDS, "kept_by": _KEEPER}),
     "PriceSeries": _object(
-        **{**_PRICE_SERIES, "kept_by": _KEEPER, "start": _maybe(_AT), "end": _maybe(_AT), "rows": _INT}
+        **{**PRICE_SERIES_FIELDS, "kept_by": _KEEPER, "start": _maybe(_AT), "end": _maybe(_AT), "rows": _INT}
     ),
     "PriceRows": _object(
         id=_TEXT, unit=_TEXT, items={"type": "array", "items": _object(start=_AT, end=_AT, price=_DECIMAL)},

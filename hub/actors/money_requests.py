@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
+from hub.config.settings import HubConfig
 from hub.energy.bill import Bill
 from hub.energy.budget import BudgetState
 from hub.energy.invoice import Comparison
@@ -37,6 +38,13 @@ class MoneySettings:
     tariffs: Sequence[Mapping[str, Any]] = ()
     prices: Sequence[Mapping[str, Any]] = ()
     budgets: Sequence[Mapping[str, Any]] = ()
+
+    @classmethod
+    def of(cls, config: HubConfig) -> Self:
+        """The part of the configuration that is about money."""
+        kept = config.kept
+        lists = (tuple(kept.get(name) or ()) for name in ("tariffs", "prices", "budgets"))
+        return cls(config.site.currency, config.site.country, *lists)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,8 @@ _COMMANDS = {
     "backup": "hub.cli.backups:backup",
     "db": "hub.cli.store:db",
     "device": "hub.cli.things:device",
+    "tariff": "hub.cli.money:tariff",
+    "bill": "hub.cli.money:bill",
     "integration": "hub.cli.integrations:integration",
     "version": "hub.cli.version:version",
 }

@@ -3,16 +3,62 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
+from hub.config.errors import ConfigErrors
 from hub.config.explain import Finding
-from hub.config.nodes import Node, locate
+from hub.config.nodes import (
+    BrokenNode,
+    Entry,
+    MappingNode,
+    Node,
+    SequenceNode,
+    has_broken,
+    locate,
+    to_data,
+)
+from hub.config.tree import Reader
 from hub.energy.money_entries import parse_budget, parse_price_series
 from hub.energy.problems import Problem, TariffProblems
 from hub.energy.tariff import parse_tariff
 
 _UNKNOWN_KEY: Final = frozenset({"WL-MNY-004", "WL-TAR-002"})
+
+
+def check_file(path: Path) -> tuple[list[str], ConfigErrors | None]:
+    """Ids of the tariffs of one file, and everything that is wrong with its tariffs, prices and budgets.
+
+    The file is a part of hub.yaml with these sections, or one tariff alone.
+    """
+    reader = Reader(path.parent, None, main_file=path.name)
+    root = reader.read().root
+    if root is not None and "versions" in root.entries:
+        root = MappingNode(root.at, {"tariffs": Entry(root.at, SequenceNode(root.at, [root]))})
+    names = [name for section in CHECKS for name in _checked(section, root, reader) if section == "tariffs"]
+    problems = reader.finished()
+    failed = any(problem.severity == "error" for problem in problems)
+    return names, ConfigErrors(problems, reader.directory) if failed else None
+
+
+def _checked(section: str, root: MappingNode | None, reader: Reader) -> list[str]:
+    """Ids of the entries of a section that are right; faults are reported."""
+    entry = root.entries.get(section) if root is not None else None
+    if entry is None or isinstance(entry.node, BrokenNode):
+        return []
+    if not isinstance(entry.node, SequenceNode):
+        reader.report("WL-CFG-023", entry.key_at, f"{section} has to be a list", "start each entry with `- `")
+        return []
+    found = []
+    for item in entry.node.items:
+        data = to_data(item)
+        wrong = list(money_findings(section, item, data, "EUR"))
+        for finding in wrong:
+            reader.report(*finding)
+        if not wrong and not has_broken(item):
+            found.append(str(data["id"]))
+    return found
 
 
 def _tariff(data: Mapping[str, Any], currency: str) -> object:

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import voluptuous as vol
 
+from hub.config.money_shapes import BUDGET, PRICE_SERIES, TARIFF
 from hub.config.secret import hidden
 from hub.config.settings import (
     BrokerConfig,
@@ -104,6 +105,21 @@ def _mapping(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ValueProblem("WL-CFG-023", f"expected a mapping, found {kind_of(value)}")
     return hidden(value)  # type: ignore[no-any-return]  # hidden() of a dict is a dict
+
+
+@described(**TARIFF)
+def _tariff(value: Any) -> dict[str, Any]:
+    return _mapping(value)
+
+
+@described(**PRICE_SERIES)
+def _price_series(value: Any) -> dict[str, Any]:
+    return _mapping(value)
+
+
+@described(**BUDGET)
+def _budget(value: Any) -> dict[str, Any]:
+    return _mapping(value)
 
 
 @described(type=["string", "object"])
@@ -200,9 +216,9 @@ SECTIONS: Final[Mapping[str, Any]] = MappingProxyType(
         "sinks": vol.Schema({vol.Optional(name): schema for name, schema in SINKS.items()}),
         "devices": vol.Schema(Listing(DEVICE)),
         "areas": vol.Schema(Listing(_text_or_mapping)),
-        "tariffs": vol.Schema(Listing(_mapping)),
-        "prices": vol.Schema(Listing(_mapping)),
-        "budgets": vol.Schema(Listing(_mapping)),
+        "tariffs": vol.Schema(Listing(_tariff)),
+        "prices": vol.Schema(Listing(_price_series)),
+        "budgets": vol.Schema(Listing(_budget)),
         "alert_rules": vol.Schema(Listing(_mapping)),
         "notify": vol.Schema(_mapping),
         "reports": vol.Schema(Listing(_mapping)),

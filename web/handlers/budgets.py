@@ -19,13 +19,14 @@ from hub.actors.money_requests import (
     RemoveBudget,
     RemoveInvoice,
 )
+from hub.config.money_shapes import BUDGET, BUDGET_CHANGES
 from hub.errors import NotFound
 from hub.runtime.actor import request as ask
 from web.body import json_document
 from web.handlers.money import BILL_LIMIT_S, MISSING, POINT, TAKEN, WRONG
 from web.hub import hub_of
 from web.money_json import budget_json, compared_json, in_ms, invoice_json, peak_json
-from web.money_shapes import BUDGET, BUDGET_CHANGES, COMPARE, INVOICE
+from web.money_shapes import COMPARE, INVOICE
 from web.params import page
 from web.problems import InvalidBody
 from web.routes import Answer, Routes

@@ -20,6 +20,7 @@ from hub.actors.money_requests import (
     RemovePriceSeries,
     RemoveTariff,
 )
+from hub.config.money_shapes import PRICE_SERIES, TARIFF, TARIFF_CHANGES
 from hub.energy.bill import Bill
 from hub.errors import NotFound
 from hub.runtime.actor import request as ask
@@ -38,7 +39,7 @@ from web.money_json import (
     what_if_json,
 )
 from web.money_scenario import scenario_of
-from web.money_shapes import PRICE_ROWS, PRICE_SERIES, TARIFF, TARIFF_CHANGES, WHAT_IF
+from web.money_shapes import PRICE_ROWS, WHAT_IF
 from web.params import DAY_MS, limit_of, moment_ms, number_cursor, page
 from web.problems import BadRequest
 from web.routes import Answer, Routes

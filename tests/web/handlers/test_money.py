@@ -5,13 +5,14 @@ from __future__ import annotations
 import copy
 import csv
 import io
+from dataclasses import replace
 from itertools import permutations
 from typing import Any
 
 import pytest
 
-from hub.actors.money_requests import SetMoney
-from hub.app import Hub, HubOptions, money_settings
+from hub.actors.money_requests import GetBill, MoneySettings, SetMoney
+from hub.app import Hub, HubOptions
 from hub.runtime.actor import request
 from tests.web.conftest import House
 from tests.web.handlers.contract import (
@@ -27,6 +28,8 @@ from tests.web.handlers.contract import (
     spot,
     tariff,
 )
+from web.money_json import bill_json
+from web.zone import site_zone
 
 DAY = (local_ms("2026-03-10"), local_ms("2026-03-11"))
 FLAT: dict[str, Any] = {
@@ -179,10 +182,6 @@ async def test_a_restart_changes_nothing_of_a_bill(house: House) -> None:
 
     again = Hub(HubOptions(house.hub.config_dir, house.hub.data_dir))
     await again.start()
-    from hub.actors.money_requests import GetBill
-    from web.money_json import bill_json
-    from web.zone import site_zone
-
     after = bill_json(await request(again.processing, GetBill("grid", *DAY)), site_zone(again))
     await again.stop()
 
@@ -324,7 +323,7 @@ async def test_pages_of_prices_follow_each_other(house: House) -> None:
 
 
 async def test_every_fault_of_sent_prices_is_named_and_nothing_is_stored(house: House) -> None:
-    rows = [
+    rows: list[Any] = [
         {"start": DAY[0], "end": DAY[1], "price": "0.1"},
         {"start": "tomorrow", "end": DAY[1], "price": "0.1"},
         {"start": DAY[0], "end": DAY[1]},
@@ -415,9 +414,9 @@ async def test_what_the_configuration_says_is_read_only(house: House) -> None:
 async def test_a_reload_brings_the_next_tariff(house: House) -> None:
     await meter_of(house, counters(*DAY))
     await tariff(house, {**FLAT, "id": "yaml"})
-    settings = money_settings(house.hub.config)
-    other = {"id": "yaml", "versions": [{"from": "2026-01-01", "import": [{"energy": "All", "price": "1"}]}]}
-    from dataclasses import replace
+    settings = MoneySettings.of(house.hub.config)
+    dearer = [{"from": "2026-01-01", "import": [{"energy": "All", "price": "1"}]}]
+    other: dict[str, Any] = {"id": "yaml", "versions": dearer}
 
     await request(house.hub.processing, SetMoney(replace(settings, tariffs=(other,))))
     over = await bill(house, "2026-03-10", "2026-03-11")
