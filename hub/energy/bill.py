@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -165,37 +165,23 @@ def _stretch(
 ) -> Stretch:
     first_ms, last_ms = _reach(version, calendar.zone, low_ms, high_ms)
     slots = (last_ms - first_ms) // SLOT_MS
-    clock = slot_clock(calendar, first_ms, slots)
     columns: PriceColumns = price_columns(prices, first_ms, slots)
-    rating = Rating.of(version, clock, columns)
-    metered = usage.grid(first_ms, slots)
+    wide = Rating.of(version, slot_clock(calendar, first_ms, slots), columns)
     low, high = (low_ms - first_ms) // SLOT_MS, (high_ms - first_ms) // SLOT_MS
-    net = (
-        metered
-        if version.netting.period is None
-        else _netted(version, version.netting.period, rating, metered, low, high)
-    )
-    return Stretch(version, rating, net, metered, low, high, currency)
+    rating = wide.part(low, high)
+    metered = usage.grid(first_ms, slots)
+    period = version.netting.period
+    net = metered if period is None else _netted(version, period, rating, metered, low, high)
+    return Stretch(version, rating, wide, net, metered, low, high, currency)
 
 
 def _netted(version: Version, period: Per, rating: Rating, metered: Usage, low: int, high: int) -> Usage:
     """Export set off against import within each period of the stretch that is billed."""
-    number = rating.clock.period(period).copy()
-    number[:low], number[high:] = -1, -2
-    register = _register(version.imports, rating)
-    netted = net_period(metered, number, register)
-    outside = number < 0
-    return Usage(
-        metered.first_ms,
-        np.where(outside, metered.import_mwh, netted.import_mwh),
-        np.where(outside, metered.export_mwh, netted.export_mwh),
-        metered.import_known,
-        metered.export_known,
-        metered.measured_ms,
-        metered.late_ms,
-        metered.estimated_ms,
-        metered.suspect_ms,
-    )
+    billed = metered.grid(metered.first_ms + low * SLOT_MS, high - low)
+    netted = net_period(billed, rating.clock.period(period), _register(version.imports, rating))
+    taken, given = metered.import_mwh.copy(), metered.export_mwh.copy()
+    taken[low:high], given[low:high] = netted.import_mwh, netted.export_mwh
+    return replace(metered, import_mwh=taken, export_mwh=given)
 
 
 def _register(side: tuple[Component, ...], rating: Rating) -> Int64:

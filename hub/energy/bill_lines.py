@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from hub.energy.bill_texts import block_text, capacity_text, formula_text, unit_price
 from hub.energy.clock import days_within, period_of, share_of, share_of_period
 from hub.energy.components import (
     Basis,
@@ -17,7 +18,6 @@ from hub.energy.components import (
     Capacity,
     Component,
     Discount,
-    Energy,
     Kind,
     Limit,
     Per,
@@ -99,13 +99,15 @@ def kwh_text(energy_mwh: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """One version over the slots ``[low, high)`` of a rating's clock, which may begin earlier and end later.
+    """One version over the slots ``[low, high)`` of a wider clock, which running tiers and peaks need.
 
-    ``usage`` is set off as the version wants it, ``metered`` is as it was (for peaks); both lie on the clock.
+    ``rating`` is of the stretch alone, ``wide`` of the whole clock. ``usage`` is set off as the version wants it,
+    ``metered`` is as it was (for peaks); both lie on the wide clock.
     """
 
     version: Version
     rating: Rating
+    wide: Rating
     usage: Usage
     metered: Usage
     low: int
@@ -130,11 +132,12 @@ class Stretch:
 
     def quality(self, at: Bools | None = None) -> Quality:
         """Quality of the stretch, or of those of its slots that are marked (all where none is)."""
-        columns = (self.usage.measured_ms, self.usage.late_ms, self.usage.estimated_ms, self.usage.suspect_ms)
-        if at is None or not at.any():
-            at = np.ones(self.high - self.low, np.bool_)
-        times = [int(column[self.rows][at].sum()) for column in columns]
-        return shares(int(at.sum()) * SLOT_MS, *times)
+        slots = self.high - self.low
+        count = slots if at is None else int(np.count_nonzero(at)) or slots
+        marked = slice(None) if at is None or count == slots else at
+        usage = self.usage
+        columns = (usage.measured_ms, usage.late_ms, usage.estimated_ms, usage.suspect_ms)
+        return shares(count * SLOT_MS, *(int(column[self.rows][marked].sum()) for column in columns))
 
 
 @dataclass(slots=True)
@@ -191,9 +194,8 @@ class SideLines:
 
     def _priced(self, line: Component, rated: Rated) -> None:
         """A line with a price per kWh of each slot."""
-        rows = self.stretch.rows
-        price, holds, unknown = rated.price_e8[rows], rated.holds[rows], rated.unknown[rows]
-        energy = self._first_part(line)[rows] if isinstance(line, Limit) else self.energy
+        price, holds, unknown = rated.price_e8, rated.holds, rated.unknown
+        energy = self._first_part(line) if isinstance(line, Limit) else self.energy
         if isinstance(line, Limit):  # quantity: what the limit worked on
             holds = holds & (price != 0)
         counted = np.where(holds, energy, 0)
@@ -204,31 +206,30 @@ class SideLines:
             quantity=Fraction(exact_sum(counted), MWH_PER_KWH),
             unit="kWh",
             amount=total,
-            unit_price=_unit_price(line),
+            unit_price=unit_price(line),
             pending=unknown,
-            quality=self.stretch.quality(rated.holds[rows] | unknown),
-            formula=_formula_text(line),
+            quality=self.stretch.quality(rated.holds | unknown),
+            formula=formula_text(line),
         )
 
     def _first_part(self, line: Limit) -> Int64:
         """The energy that a cap or floor is about: all of it, or the first of each period."""
         if line.up_to_mwh is None:
-            return self.usage_mwh
+            return self.energy
         blocks = (Block(0, line.up_to_mwh), Block(0))
-        parts = countings(self.stretch.rating.clock, line.per, blocks, prorate=False)
-        holds, _ = self.stretch.rating.when(line.when)
-        return split(np.where(holds, self.usage_mwh, 0), parts, 2)[0]
+        parts = countings(self.stretch.wide.clock, line.per, blocks, prorate=False)
+        holds, _ = self.stretch.wide.when(line.when)
+        return split(np.where(holds, self.usage_mwh, 0), parts, 2)[0][self.stretch.rows]
 
     def _tier(self, line: Tier) -> None:
         stretch, rows = self.stretch, self.stretch.rows
-        holds, unknown = stretch.rating.when(line.when)
+        holds, unknown = stretch.wide.when(line.when)
         energy = np.where(holds, self.usage_mwh, 0)
         if line.prorate:
-            clock = stretch.rating.clock.part(stretch.low, stretch.high)
-            parts = countings(clock, line.per, line.blocks, prorate=True)
+            parts = countings(stretch.rating.clock, line.per, line.blocks, prorate=True)
             by_block = split(energy[rows], parts, len(line.blocks))
         else:
-            parts = countings(stretch.rating.clock, line.per, line.blocks, prorate=False)
+            parts = countings(stretch.wide.clock, line.per, line.blocks, prorate=False)
             by_block = [column[rows] for column in split(energy, parts, len(line.blocks))]
         for number, (block, column) in enumerate(zip(line.blocks, by_block, strict=True)):
             quantity = Fraction(exact_sum(column), MWH_PER_KWH)
@@ -241,7 +242,7 @@ class SideLines:
                 unit_price=Fraction(block.price_e8, E8),
                 pending=unknown[rows],
                 quality=stretch.quality(holds[rows] | unknown[rows]),
-                formula=_block_text(line, number),
+                formula=block_text(line, number),
             )
 
     def _fixed(self, name: str, kind: Kind, price_e8: int, per: Per) -> None:
@@ -259,16 +260,16 @@ class SideLines:
         )
 
     def _capacity(self, line: Capacity) -> None:
-        stretch, clock = self.stretch, self.stretch.rating.clock
+        stretch, clock = self.stretch, self.stretch.wide.clock
         metered = stretch.metered
         energy, known = (
             (metered.import_mwh, metered.import_known)
             if self.side is Side.IMPORT
             else (metered.export_mwh, metered.export_known)
         )
-        holds, _ = stretch.rating.when(line.when)
+        holds, _ = stretch.wide.when(line.when)
         peaks = month_peaks(line, clock, energy, known & holds)
-        months = list(dict.fromkeys(clock.month[stretch.rows].tolist()))
+        months = np.unique(stretch.rating.clock.month).tolist()
         quantity = Fraction(0)
         for month in months:
             power_kw = basis_mw(line, month, peaks) / _MW_PER_KW
@@ -284,7 +285,7 @@ class SideLines:
             amount=quantity * price,
             unit_price=price,
             quality=_FIXED if line.basis is Basis.CONTRACTED else stretch.quality(),
-            formula=_capacity_text(line),
+            formula=capacity_text(line),
         )
         if line.basis is not Basis.CONTRACTED:
             self.peaks.extend(peaks[one].highest for one in sorted(peaks) if one <= months[-1])
@@ -292,8 +293,8 @@ class SideLines:
     def _length(self, per: Per, month: int) -> Fraction:
         """Days of a month that lie in the stretch, or the part of the month that does, by days."""
         stretch = self.stretch
-        month_rows = np.flatnonzero(stretch.rating.clock.month[stretch.rows] == month)
-        first_ms = stretch.start_ms + int(month_rows[0]) * SLOT_MS
+        first = int(np.searchsorted(stretch.rating.clock.month, month))
+        first_ms = stretch.start_ms + first * SLOT_MS
         low_ms, high_ms = period_of(stretch.zone, first_ms, Per.MONTH)
         if per is Per.DAY:
             return days_within(stretch.zone, max(low_ms, stretch.start_ms), min(high_ms, stretch.end_ms))
@@ -314,7 +315,7 @@ class SideLines:
             quantity=base,
             unit=self.stretch.currency,
             amount=base * share * self.sign,
-            unit_price=share * self.sign,
+            unit_price=share,
             pending=pending,
             quality=self.stretch.quality(),
             formula=f"{decimal_text(abs(share) * 100, least=0, most=8)} % of {which}",
@@ -357,68 +358,3 @@ class SideLines:
                 step_e8=version.line_step_e8,
             )
         )
-
-
-def _unit_price(line: Component) -> Fraction | None:
-    """The price that all slots of a line have; None where it has to be a mean."""
-    match line:
-        case Energy(formula=None):
-            return Fraction(line.price_e8, E8)
-        case Tax():
-            return Fraction(line.per_kwh_e8, E8)
-        case Discount():
-            return -Fraction(line.per_kwh_e8, E8)
-        case _:
-            return None
-
-
-def _formula_text(line: Component) -> str:
-    match line:
-        case Energy(formula=None):
-            return f"{decimal_text(Fraction(line.price_e8, E8), least=2, most=8)} per kWh"
-        case Energy(formula=formula):
-            return formula.text if formula else ""
-        case Tax() | Discount():
-            return f"{decimal_text(Fraction(line.per_kwh_e8, E8), least=2, most=8)} per kWh"
-        case Limit():
-            word = "at most" if line.kind is Kind.CAP else "at least"
-            price = decimal_text(Fraction(line.per_kwh_e8, E8), least=2, most=8)
-            which = "all lines before" if line.on is None else ", ".join(line.on)
-            return f"{word} {price} per kWh of {which}{_first_text(line)}"
-        case _:
-            return ""
-
-
-def _first_text(line: Limit) -> str:
-    if line.up_to_mwh is None:
-        return ""
-    return (
-        f", first {decimal_text(Fraction(line.up_to_mwh, MWH_PER_KWH), least=0, most=6)} kWh per {line.per}"
-    )
-
-
-def _block_text(line: Tier, number: int) -> str:
-    block = line.blocks[number]
-    low = line.blocks[number - 1].limit_mwh if number else 0
-    per = f"kWh a day, counted per {line.per}" if line.blocks[0].per_day else f"kWh per {line.per}"
-    start = decimal_text(Fraction(low or 0, MWH_PER_KWH), least=0, most=6)
-    if block.limit_mwh is None:
-        return f"above {start} {per}"
-    return f"{start} to {decimal_text(Fraction(block.limit_mwh, MWH_PER_KWH), least=0, most=6)} {per}"
-
-
-def _capacity_text(line: Capacity) -> str:
-    price = f"{decimal_text(Fraction(line.price_e8, E8), least=2, most=8)} per kW and {line.per}"
-    match line.basis:
-        case Basis.CONTRACTED:
-            return f"{price}, contracted power"
-        case Basis.MEAN_OF_MONTHLY_PEAKS:
-            return f"{price}, mean of the peaks of {line.months} months"
-        case Basis.BILLING_DEMAND:
-            ratchet = decimal_text(line.ratchet * 100, least=0, most=8)
-            return (
-                f"{price}, billing demand, at least {ratchet} % of the highest of {line.months} months before"
-            )
-        case Basis.MONTHLY_PEAK:
-            highest = f"mean of the {line.top} highest" if line.top > 1 else "peak of the month"
-            return f"{price}, {highest}"

@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 
 from hub.energy.calendar import local_days, local_months, local_years, offsets_s
 from hub.energy.components import Per
-from hub.energy.money import Int64
 from hub.energy.slots import SLOT_MS
 from hub.energy.usage import Calendar
 from hub.energy.when import DAYS_OF_YEAR, day_of_year
 
 _BORDERS: Final = {Per.DAY: local_days, Per.MONTH: local_months, Per.YEAR: local_years}
 _DAY_MS: Final = 86_400_000
+Int32 = NDArray[np.int32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +33,12 @@ class SlotClock:
 
     zone: str
     first_ms: int
-    quarter: Int64
-    day: Int64
-    month: Int64
-    year: Int64
-    day_class: Int64
-    offset_s: Int64
+    quarter: Int32
+    day: Int32
+    month: Int32
+    year: Int32
+    day_class: Int32
+    offset_s: Int32
 
     def __len__(self) -> int:
         return len(self.quarter)
@@ -51,7 +51,7 @@ class SlotClock:
             *(getattr(self, name)[low:high] for name in _COLUMNS),
         )
 
-    def period(self, per: Per) -> Int64:
+    def period(self, per: Per) -> Int32:
         """Number of each slot's day, month or year; rises with time."""
         return {Per.DAY: self.day, Per.MONTH: self.month, Per.YEAR: self.year}[per]
 
@@ -59,7 +59,7 @@ class SlotClock:
 _COLUMNS: Final = ("quarter", "day", "month", "year", "day_class", "offset_s")
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=4)
 def slot_clock(calendar: Calendar, first_ms: int, slots: int) -> SlotClock:
     """The clock of ``slots`` slots from ``first_ms`` on; kept for the next question about the same grid."""
     start_ms = first_ms + np.arange(slots, dtype=np.int64) * SLOT_MS
@@ -68,15 +68,15 @@ def slot_clock(calendar: Calendar, first_ms: int, slots: int) -> SlotClock:
     # the last of equal starts: a day that the zone skipped holds no slot
     at = np.searchsorted(days.start_ms, start_ms, side="right") - 1
     dates = [date.fromisoformat(label[:10]) for label in days.label]
-    by_day: dict[str, NDArray[Any]] = {
-        "day": np.array([(one - date(1970, 1, 1)).days for one in dates], np.int64),
-        "month": np.array([12 * one.year + one.month - 1 for one in dates], np.int64),
-        "year": np.array([one.year for one in dates], np.int64),
-        "day_class": np.array([_class_of(one, one in calendar.holidays) for one in dates], np.int64),
+    by_day: dict[str, Int32] = {
+        "day": np.array([(one - date(1970, 1, 1)).days for one in dates], np.int32),
+        "month": np.array([12 * one.year + one.month - 1 for one in dates], np.int32),
+        "year": np.array([one.year for one in dates], np.int32),
+        "day_class": np.array([_class_of(one, one in calendar.holidays) for one in dates], np.int32),
     }
     columns = {name: column[at] for name, column in by_day.items()}
-    quarter = (start_ms // 1000 + offset_s) % 86_400 // 900
-    clock = SlotClock(calendar.zone, first_ms, quarter, offset_s=offset_s, **columns)
+    quarter = ((start_ms // 1000 + offset_s) % 86_400 // 900).astype(np.int32)
+    clock = SlotClock(calendar.zone, first_ms, quarter, offset_s=offset_s.astype(np.int32), **columns)
     for name in _COLUMNS:
         getattr(clock, name).flags.writeable = False
     return clock
@@ -139,7 +139,7 @@ def share_of_period(zone: str, first_ms: int, last_ms: int, start_ms: int, end_m
     return days_within(zone, low, high) / days_within(zone, first_ms, last_ms)
 
 
-def steps_of(number: Int64) -> list[tuple[int, int]]:
+def steps_of(number: NDArray[Any]) -> list[tuple[int, int]]:
     """Stretches ``[low, high)`` of rows with one number."""
     if not len(number):
         return []

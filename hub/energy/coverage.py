@@ -41,7 +41,11 @@ def check_coverage(
             gap = (day, ~covered)
     for line, (other, day, quarters) in overlaps.items():
         text = f"{lines[line][0]!r} and {lines[other][0]!r} both price {moment(day, quarters, types)}"
-        lines[line][2].add("WL-TAR-014", text, hint="exactly one line of a group may hold at a time")
+        lines[line][2].add(
+            "WL-TAR-014",
+            text,
+            hint="one line of a group holds at a time; lines that add up have different groups",
+        )
     if gap:
         where = f" of group {group!r}" if group else ""
         text = f"no energy line{where} prices {moment(*gap, types)}"

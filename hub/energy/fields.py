@@ -184,5 +184,8 @@ def near(word: object, choices: Collection[str]) -> str:
 
 def shown(value: object) -> str:
     """A value in a message, cut to a readable length."""
-    text = repr(value)
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # a number of thousands of digits, a list inside itself
+        return "a value"
     return text if len(text) <= _MAX_SHOWN else text[:_MAX_SHOWN] + "…"

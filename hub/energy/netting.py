@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hub.energy.clock import steps_of
 from hub.energy.money import Int64
@@ -29,7 +31,7 @@ def net_phases(
     return np.maximum(net, 0), np.maximum(-net, 0)
 
 
-def net_period(usage: Usage, period: Int64, register: Int64) -> Usage:
+def net_period(usage: Usage, period: NDArray[Any], register: Int64) -> Usage:
     """What was fed in cancels what was taken, within each period and register (slots of one price).
 
     The cancelled energy is taken from all slots in proportion, in whole mWh, so that sums stay exact. Peaks are

@@ -44,7 +44,7 @@ def month_peaks(line: Capacity, clock: SlotClock, energy_mwh: Int64, holds: Bool
     if not counts.any():
         return {}
     start, power = start[counts], power[counts]
-    month, day = clock.month[start], clock.day[start]
+    month, day = clock.month[start], clock.day[start].astype(np.int64)
     found: dict[int, Peak] = {}
     for low, high in steps_of(month):
         rows = _highest(power[low:high], day[low:high], line) + low

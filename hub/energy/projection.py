@@ -113,7 +113,7 @@ def _cut(usage: Usage, now: int) -> Usage:
 def _past(clock: SlotClock, usage: Usage, now: int) -> _Past:
     """Days before now of which nearly all is known, the newest first."""
     low = max(now - HISTORY_DAYS * _QUARTERS, 0)
-    day, quarter = clock.day[low:now], clock.quarter[low:now]
+    day, quarter = clock.day[low:now].astype(np.int64), clock.quarter[low:now]
     days, at = np.unique(day, return_inverse=True)
     rows = np.full((len(days), _QUARTERS), -1, np.int64)
     known = usage.import_known[low:now]
@@ -132,7 +132,11 @@ def _kinds(clock: SlotClock) -> Int64:
 
 def _draw(clock: SlotClock, past: _Past, now: int, until: int, chance: np.random.Generator) -> Int64:
     """The row that each slot of ``[now, until)`` is played by."""
-    kinds, days, quarters = _kinds(clock)[now:until], clock.day[now:until], clock.quarter[now:until]
+    kinds, days, quarters = (
+        _kinds(clock)[now:until],
+        clock.day[now:until],
+        clock.quarter[now:until].astype(np.int64),
+    )
     first_day = int(days[0])
     picks = chance.random(int(days[-1] - first_day) // 7 + 1)
     chosen: dict[int, int] = {}

@@ -67,6 +67,11 @@ class Rating:
         """The kinds of days of a version on a clock."""
         return cls(clock, version.day_types, _type_at(version.day_types, clock, prices), prices)
 
+    def part(self, low: int, high: int) -> Rating:
+        """The same for slots ``[low, high)``."""
+        prices = {name: (price[low:high], known[low:high]) for name, (price, known) in self.prices.items()}
+        return Rating(self.clock.part(low, high), self.types, self.type_at[low:high], prices)
+
     def when(self, condition: When) -> tuple[Bools, Bools]:
         """Where a condition holds, and where it depends on a kind of day that is not known."""
         return self._combined(self._by_type([condition], inverse=False))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
 from itertools import pairwise
@@ -110,11 +110,11 @@ def parse_tariff(data: Mapping[str, Any], *, currency: str = "EUR") -> Tariff:
         metering_point=fields.text("metering_point", "grid"),
         currency=unit,
         versions=_versions(fields),
-        data=_plain(data),
+        data={},
     )
     if faults.found:
         raise TariffProblems(sorted(faults.found, key=_by_path))
-    return tariff
+    return replace(tariff, data=_plain(data))
 
 
 def _by_path(problem: Problem) -> tuple[tuple[bool, int, str], ...]:
@@ -129,11 +129,15 @@ def _versions(fields: Fields) -> tuple[Version, ...]:
     if not items and isinstance(fields.data["versions"], list | tuple):
         place.add("WL-TAR-003", "there is no version", hint="add one with from and import")
     found = [_version(item, place.at(index)) for index, item in enumerate(items)]
-    dates = [version.valid_from for version in found if version]
-    for index, (before, after) in enumerate(pairwise(dates)):
+    dated = [
+        (index, version.valid_from)
+        for index, version in enumerate(found)
+        if version and version.valid_from != date.max
+    ]
+    for (_, before), (index, after) in pairwise(dated):
         if after <= before:
             text = f"{after} is not after {before}, the version before it"
-            place.at(index + 1, "from").add("WL-TAR-007", text, hint="the oldest version first")
+            place.at(index, "from").add("WL-TAR-007", text, hint="the oldest version first")
     return tuple(version for version in found if version)
 
 

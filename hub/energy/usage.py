@@ -99,6 +99,10 @@ class PriceColumn:
         A slot that several rows share (five-minute markets) has their mean by time, rounded half-even; it is
         known only where rows cover all of it.
         """
+        rows = list(rows)
+        plain = _of_whole_slots(rows, first_ms, slots)
+        if plain is not None:
+            return plain
         total = np.zeros(slots, dtype=object)
         covered = np.zeros(slots, np.int64)
         end_ms = first_ms + slots * SLOT_MS
@@ -132,6 +136,25 @@ class PriceColumn:
             return self
         at = _offset(self.first_ms, first_ms)
         return PriceColumn(first_ms, _placed(self.price_e8, at, slots), _placed(self.known, at, slots))
+
+
+def _of_whole_slots(rows: Sequence[tuple[int, int, int]], first_ms: int, slots: int) -> PriceColumn | None:
+    """The usual case, in columns: rows of whole slots that do not overlap. None for all others."""
+    if not rows:
+        return PriceColumn(first_ms, np.zeros(slots, np.int64), np.zeros(slots, np.bool_))
+    table = np.array(rows, dtype=np.int64)
+    table = table[np.argsort(table[:, 0], kind="stable")]
+    low, high = (table[:, 0] - first_ms) // SLOT_MS, (table[:, 1] - first_ms) // SLOT_MS
+    if ((table[:, :2] - first_ms) % SLOT_MS).any() or (low >= high).any() or (high[:-1] > low[1:]).any():
+        return None
+    inside = (high > 0) & (low < slots)
+    low, high = np.maximum(low[inside], 0), np.minimum(high[inside], slots)
+    at = np.repeat(low - np.concatenate([[0], np.cumsum(high - low)[:-1]]), high - low)
+    at += np.arange(len(at))
+    price, known = np.zeros(slots, np.int64), np.zeros(slots, np.bool_)
+    price[at] = np.repeat(table[inside, 2], high - low)
+    known[at] = True
+    return PriceColumn(first_ms, price, known)
 
 
 def _mean(total: int) -> int:
