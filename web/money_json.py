@@ -154,7 +154,7 @@ def budget_json(view: BudgetView, zone: ZoneInfo) -> dict[str, Any]:
         figures = {
             "used": shown(state.used_e8),
             "used_share": round(state.used_share, 6),
-            "even": shown(state.even_e8),
+            "even": decimal_text(Fraction(state.even_e8, 1_000_000 if energy else E8), least=2, most=2),
             "projected": None if state.projected_e8 is None else shown(state.projected_e8),
             "projected_low": None if state.projected_low_e8 is None else shown(state.projected_low_e8),
             "projected_high": None if state.projected_high_e8 is None else shown(state.projected_high_e8),

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Awaitable
 from typing import Any, Final
 
+import numpy as np
+
 from hub.actors.bills import Bills
 from hub.actors.board import LatestBoard
 from hub.actors.money_columns import GRID, series_of_point
@@ -33,6 +35,7 @@ from hub.energy.rating import slot_prices
 from hub.energy.site_meters import SiteMeter, Term
 from hub.energy.slots import SLOT_MS
 from hub.energy.tariff import Tariff, parse_tariff
+from hub.energy.usage import Usage
 from hub.errors import NotFound
 
 _PERIODS: Final = {
@@ -139,20 +142,22 @@ class MoneyWatch:
         calendar = await sources.calendar(now_ms - 800 * DAY_MS, now_ms)
         from_ms = needed_for_peak_ms(tariff, calendar, now_ms)
         made = await sources.read(meter, {}, from_ms, slot_floor(now_ms) + SLOT_MS)
-        power_w, seen_ms = self._import_power(meter, now_ms)
-        known_mwh = int(made.usage.import_mwh[-1])
-        energy_mwh = known_mwh + _since(seen_ms, power_w, now_ms)
-        closed = made.usage.grid(made.usage.first_ms, len(made.usage) - 1)
+        usage = made.usage
+        power_w = self._import_power(meter, now_ms)
+        if power_w is None:
+            power_w = _usual_power(usage, now_ms)
+        energy_mwh = int(usage.import_mwh[-1]) + round(power_w * _unseen_ms(usage, now_ms) / 3_600)
+        closed = usage.grid(usage.first_ms, len(usage) - 1)
         state = await asyncio.to_thread(peak_state, tariff, closed, calendar, now_ms, energy_mwh, power_w)
         return PeakView(point, tariff.id if tariff else None, tariff.currency if tariff else "", state)
 
-    def _import_power(self, meter: SiteMeter, now_ms: int) -> tuple[float, int]:
-        """Import power now and the time of the reading that says so; without a power it is 0 W, known now."""
+    def _import_power(self, meter: SiteMeter, now_ms: int) -> float | None:
+        """Import power now; None where no power was measured in the last quarter of an hour."""
         for number in self._powers(meter):
             newest = self._board.newest(number)
             if newest is not None and newest[0] > now_ms - SLOT_MS:
-                return max(newest[1], 0.0), newest[0]
-        return 0.0, now_ms
+                return max(newest[1], 0.0)
+        return None
 
     def _powers(self, meter: SiteMeter) -> list[int]:
         known = [one.series[0] for one in meter.give if _is_power(one)]
@@ -196,7 +201,23 @@ def _running(periods: Buckets, now_ms: int) -> tuple[int, int]:
     return inside[0]
 
 
-def _since(seen_ms: int, power_w: float, now_ms: int) -> int:
-    """Energy since the newest reading, in mWh, if the power stayed as it was; of the running quarter only."""
-    length_ms = max(now_ms - max(seen_ms, slot_floor(now_ms)), 0)
-    return round(power_w * length_ms / 3_600)
+def _seen_ms(usage: Usage, slot: int) -> int:
+    """Time of a slot that readings cover."""
+    columns = (usage.measured_ms, usage.late_ms, usage.estimated_ms, usage.suspect_ms)
+    return sum(int(column[slot]) for column in columns)
+
+
+def _unseen_ms(usage: Usage, now_ms: int) -> int:
+    """Time of the running slot, the last of the usage, that no reading covers yet."""
+    return max(now_ms - slot_floor(now_ms) - _seen_ms(usage, -1), 0)
+
+
+def _usual_power(usage: Usage, now_ms: int) -> float:
+    """Mean import power of the running slot as far as it is known, else of the newest known one before it."""
+    running_ms = _seen_ms(usage, -1)
+    if running_ms >= 60_000:
+        return int(usage.import_mwh[-1]) * 3_600 / running_ms
+    known = np.flatnonzero(usage.import_known[:-1])
+    if not len(known) or len(usage) - 1 - int(known[-1]) > 4:
+        return 0.0
+    return int(usage.import_mwh[known[-1]]) * 3_600 / SLOT_MS

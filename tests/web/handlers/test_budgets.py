@@ -39,7 +39,7 @@ async def test_a_budget_says_what_is_used_and_where_it_leads(house: House) -> No
     start_ms = local_ms(budget["start"][:10])
     hours = (recent(house, 0)[1] - start_ms) / 3_600_000
     whole = (local_ms(budget["end"][:10]) - start_ms) / 3_600_000
-    assert float(budget["used"]) == round(hours * 0.30, 2)
+    assert abs(float(budget["used"]) - hours * 0.30) <= 0.1  # a quarter may end meanwhile
     assert budget["used_share"] == round(float(budget["used"]) / 250, 6)
     assert abs(float(budget["projected"]) - whole * 0.30) < 1.0  # 1 kW all the time
     assert float(budget["projected_low"]) <= float(budget["projected"]) <= float(budget["projected_high"])
@@ -52,7 +52,7 @@ async def test_a_budget_of_energy_needs_no_tariff(house: House) -> None:
 
     hours = (recent(house, 0)[1] - local_ms(budget["start"][:10])) / 3_600_000
     assert (budget["unit"], budget["amount"], budget["energy_kwh"]) == ("kWh", None, "500")
-    assert float(budget["used"]) == hours
+    assert abs(float(budget["used"]) - hours) <= 0.25
     assert float(budget["projected"]) >= hours
 
 
