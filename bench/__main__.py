@@ -23,6 +23,7 @@ BENCHMARKS = (
     "websocket_latency",
     "ws_fanout",
     "history_year",
+    "money",
     "start_up",
     "idle",
     "stored_bytes",

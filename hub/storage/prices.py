@@ -51,9 +51,11 @@ def read_prices(
         .order_by(_p.start_ms)
         .limit(limit)
     )
-    rows = conn.execute(query).fetchall()
-    columns = np.array([tuple(row) for row in rows], np.int64).reshape(-1, 3)
-    return PriceColumns(columns[:, 0].copy(), columns[:, 1].copy(), columns[:, 2].copy())
+    # the driver's own rows: those of the toolkit cost three times as much, and a year of hours is 8,760
+    rows = conn.execute(query).cursor.fetchall()
+    if not rows:
+        return PriceColumns(*(np.empty(0, np.int64) for _ in range(3)))
+    return PriceColumns(*(np.array(column, np.int64) for column in zip(*rows, strict=True)))
 
 
 def write_prices(
