@@ -53,7 +53,7 @@ class Bills:
         numbers = {*meter.series(), *(one.series for one in origins.values() if one.series is not None)}
         watched = self._memory.begin(numbers, from_ms, until_ms)
         try:
-            made = await self._sources.read(meter, origins, from_ms, until_ms)
+            made = await self._sources.read(meter, tariff, origins, from_ms, until_ms)
             result = await asyncio.to_thread(
                 bill, tariff, made.usage, made.prices, made.calendar, start_ms, end_ms
             )
@@ -76,7 +76,7 @@ class Bills:
         spans = [needed_ms(one, calendar, start_ms, end_ms) for one in (tariff, other) if one is not None]
         from_ms, until_ms = min(span[0] for span in spans), max(span[1] for span in spans)
         origins = self._sources.price_origins(*([tariff] if other is None else [tariff, other]))
-        made = await self._sources.read(meter, origins, from_ms, until_ms)
+        made = await self._sources.read(meter, tariff, origins, from_ms, until_ms)
         producers = solar_meters(self._sources.registry)
         production = None
         if producers:

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from numpy.typing import NDArray
 
 from hub.actors.registry import Registry
+from hub.energy.netting import net_phases
 from hub.energy.price_grid import E8, MAX_PRICE_E8, PriceUnit, price_slots
 from hub.energy.site_meters import SiteMeter, site_meters
 from hub.energy.site_slots import SiteSlots, site_slots
@@ -20,15 +21,35 @@ from hub.energy.slots import SLOT_MS, SlotColumns
 from hub.energy.usage import PriceColumn, Usage
 from hub.errors import NotFound
 from hub.model.device import Device
-from hub.model.series import Role
+from hub.model.series import Role, Series
 from hub.storage import slots
 from hub.storage.prices import read_prices
 
 GRID = "grid"
 
 
-def series_of_point(registry: Registry, point: str) -> SiteMeter:
-    """What a metering point is read from, as a grid meter: it gives what is imported, takes what is exported.
+@dataclass(frozen=True, slots=True)
+class PointMeter:
+    """What a metering point is read from: it gives what is imported, takes what is exported.
+
+    ``phases`` are the same of each of three phases, empty where they are not measured in both directions.
+    """
+
+    meter: SiteMeter
+    phases: tuple[SiteMeter, ...] = ()
+
+    @property
+    def device(self) -> str:
+        """The device that measures."""
+        return self.meter.device
+
+    def series(self) -> frozenset[int]:
+        """Numbers of all series that may decide."""
+        return frozenset(number for one in (self.meter, *self.phases) for number in one.series())
+
+
+def series_of_point(registry: Registry, point: str) -> PointMeter:
+    """The meter of a metering point.
 
     ``grid`` is the first device with the role grid; the id of any device is a metering point of its own.
 
@@ -39,11 +60,18 @@ def series_of_point(registry: Registry, point: str) -> SiteMeter:
     if device is None:
         why = "no device has the role grid" if point == GRID else "no device has this id"
         raise _no_point(point, why)
-    meter = replace(device, role=Role.GRID, parent=None)
-    found = site_meters([meter], {meter.id: registry.of_device(meter.id)})
+    series = registry.of_device(device.id)
+    found = _as_grid(device, series)
     if not found:
-        raise _no_point(point, f"nothing of {meter.id} measures energy")
-    return found[0]
+        raise _no_point(point, f"nothing of {device.id} measures energy")
+    phases = [_as_grid(device, [one for one in series if one.key.endswith(f"_l{n}")]) for n in (1, 2, 3)]
+    whole = all(phase and phase[0].give and phase[0].take for phase in phases)
+    return PointMeter(found[0], tuple(phase[0] for phase in phases) if whole else ())
+
+
+def _as_grid(device: Device, series: Sequence[Series]) -> tuple[SiteMeter, ...]:
+    meter = replace(device, role=Role.GRID, parent=None)
+    return site_meters([meter], {meter.id: series})
 
 
 def _no_point(point: str, why: str) -> NotFound:
@@ -62,9 +90,34 @@ def _device_of(registry: Registry, point: str) -> Device | None:
     return registry.devices.get(point)
 
 
-def read_usage(conn: sa.Connection, point: SiteMeter, first_ms: int, end_ms: int) -> Usage:
-    """Energy of ``[first_ms, end_ms)``, both on whole slots; unknown slots are 0 and not ``known``."""
-    site = _site(conn, [point], first_ms, end_ms)
+def read_usage(
+    conn: sa.Connection, point: PointMeter, first_ms: int, end_ms: int, *, per_phase: bool = False
+) -> Usage:
+    """Energy of ``[first_ms, end_ms)``, both on whole slots; unknown slots are 0 and not ``known``.
+
+    ``per_phase`` lets each phase count by itself, where the phases are measured: what one of them feeds in is
+    not set off against what the others take.
+    """
+    if per_phase and point.phases:
+        return _of_phases([_usage_of(conn, phase, first_ms, end_ms) for phase in point.phases])
+    return _usage_of(conn, point.meter, first_ms, end_ms)
+
+
+def _of_phases(phases: Sequence[Usage]) -> Usage:
+    """Known where all three are; the quality is that of the phase that is known least."""
+    taken, given = net_phases(
+        [one.import_mwh for one in phases], [one.export_mwh for one in phases], summed=False
+    )
+    known = np.logical_and.reduce([one.import_known for one in phases])
+    names = ("measured_ms", "late_ms", "estimated_ms", "suspect_ms")
+    times = [np.minimum.reduce([getattr(one, name) for one in phases]) for name in names]
+    return Usage(
+        phases[0].first_ms, np.where(known, taken, 0), np.where(known, given, 0), known, known, *times
+    )
+
+
+def _usage_of(conn: sa.Connection, meter: SiteMeter, first_ms: int, end_ms: int) -> Usage:
+    site = _site(conn, [meter], first_ms, end_ms)
     times = site.times_ms[0].astype(np.int64)
     return Usage(
         first_ms,

@@ -11,13 +11,12 @@ from typing import Final
 import sqlalchemy as sa
 
 from hub.actors.money_book import MoneyBook
-from hub.actors.money_columns import PriceOrigin, read_price_columns, read_usage
+from hub.actors.money_columns import PointMeter, PriceOrigin, read_price_columns, read_usage
 from hub.actors.registry import Registry
 from hub.energy.calendar import local_date
 from hub.energy.money_entries import PriceSeries
 from hub.energy.price_grid import price_unit
 from hub.energy.public_holidays import holidays_between
-from hub.energy.site_meters import SiteMeter
 from hub.energy.slots import SLOT_MS
 from hub.energy.tariff import Tariff
 from hub.energy.usage import Calendar, PriceColumn, Usage
@@ -111,13 +110,22 @@ class MoneySources:
         return PriceOrigin(series.id, unit, source.no)
 
     async def read(
-        self, meter: SiteMeter, origins: Mapping[str, PriceOrigin], from_ms: int, until_ms: int
+        self,
+        point: PointMeter,
+        tariff: Tariff | None,
+        origins: Mapping[str, PriceOrigin],
+        from_ms: int,
+        until_ms: int,
     ) -> Ingredients:
-        """Columns over whole slots that hold ``[from_ms, until_ms)``, of one moment of the store."""
+        """Columns over whole slots that hold ``[from_ms, until_ms)``, of one moment of the store.
+
+        The newest version of the tariff says whether the phases are set off against each other.
+        """
+        per_phase = tariff is not None and tariff.versions[-1].netting.phases == "per_phase"
         first_ms, end_ms = from_ms - from_ms % SLOT_MS, until_ms + -until_ms % SLOT_MS
 
         def job(conn: sa.Connection) -> tuple[Usage, dict[str, PriceColumn]]:
-            usage = read_usage(conn, meter, first_ms, end_ms)
+            usage = read_usage(conn, point, first_ms, end_ms, per_phase=per_phase)
             return usage, read_price_columns(conn, origins, first_ms, end_ms)
 
         usage, prices = await self.database.read(job)

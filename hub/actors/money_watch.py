@@ -10,7 +10,7 @@ import numpy as np
 
 from hub.actors.bills import Bills
 from hub.actors.board import LatestBoard
-from hub.actors.money_columns import GRID, series_of_point
+from hub.actors.money_columns import GRID, PointMeter, series_of_point
 from hub.actors.money_requests import (
     BudgetView,
     ChangeBudget,
@@ -32,7 +32,7 @@ from hub.energy.money_entries import Budget, BudgetPeriod
 from hub.energy.peak import needed_for_peak_ms, peak_state
 from hub.energy.projection import history_from_ms, project
 from hub.energy.rating import slot_prices
-from hub.energy.site_meters import SiteMeter, Term
+from hub.energy.site_meters import Term
 from hub.energy.slots import SLOT_MS
 from hub.energy.tariff import Tariff, parse_tariff
 from hub.energy.usage import Usage
@@ -112,7 +112,7 @@ class MoneyWatch:
         budget: Budget,
         kept_by: str,
         period: tuple[int, int],
-        meter: SiteMeter,
+        meter: PointMeter,
         tariff: Tariff,
         now_ms: int,
     ) -> BudgetView:
@@ -121,7 +121,7 @@ class MoneyWatch:
         from_ms = history_from_ms(tariff, calendar, start_ms, end_ms, now_ms)
         until_ms = max(needed_ms(tariff, calendar, start_ms, end_ms)[1], end_ms)
         origins = self._sources.price_origins(tariff)
-        made = await self._sources.read(meter, origins, from_ms, until_ms)
+        made = await self._sources.read(meter, tariff, origins, from_ms, until_ms)
         projection = await asyncio.to_thread(
             project, tariff, made.usage, made.prices, made.calendar, start_ms, end_ms, now_ms
         )
@@ -141,7 +141,7 @@ class MoneyWatch:
         tariff = sources.book.tariff_of(point, now_ms, sources.local_date)
         calendar = await sources.calendar(now_ms - 800 * DAY_MS, now_ms)
         from_ms = needed_for_peak_ms(tariff, calendar, now_ms)
-        made = await sources.read(meter, {}, from_ms, slot_floor(now_ms) + SLOT_MS)
+        made = await sources.read(meter, tariff, {}, from_ms, slot_floor(now_ms) + SLOT_MS)
         usage = made.usage
         power_w = self._import_power(meter, now_ms)
         if power_w is None:
@@ -151,7 +151,7 @@ class MoneyWatch:
         state = await asyncio.to_thread(peak_state, tariff, closed, calendar, now_ms, energy_mwh, power_w)
         return PeakView(point, tariff.id if tariff else None, tariff.currency if tariff else "", state)
 
-    def _import_power(self, meter: SiteMeter, now_ms: int) -> float | None:
+    def _import_power(self, meter: PointMeter, now_ms: int) -> float | None:
         """Import power now; None where no power was measured in the last quarter of an hour."""
         for number in self._powers(meter):
             newest = self._board.newest(number)
@@ -159,8 +159,8 @@ class MoneyWatch:
                 return max(newest[1], 0.0)
         return None
 
-    def _powers(self, meter: SiteMeter) -> list[int]:
-        known = [one.series[0] for one in meter.give if _is_power(one)]
+    def _powers(self, meter: PointMeter) -> list[int]:
+        known = [one.series[0] for one in meter.meter.give if _is_power(one)]
         extra = self._sources.registry.find(meter.device, "power")
         return [*known, *([] if extra is None else [int(extra.no)])]
 
@@ -177,7 +177,8 @@ class MoneyWatch:
         first_ms = slot_floor(now_ms)
         calendar = await sources.calendar(now_ms - 400 * DAY_MS, now_ms)
         from_ms, _ = needed_ms(tariff, calendar, first_ms, first_ms + SLOT_MS)
-        made = await sources.read(meter, sources.price_origins(tariff), from_ms, first_ms + SLOT_MS)
+        origins = sources.price_origins(tariff)
+        made = await sources.read(meter, tariff, origins, from_ms, first_ms + SLOT_MS)
         found = await asyncio.to_thread(slot_prices, tariff, made.prices, calendar, first_ms, 1, made.usage)
         return PriceNow(
             tariff.id,
