@@ -28,6 +28,7 @@ BENCHMARKS = (
     "idle",
     "stored_bytes",
     "actors",
+    "year_bill",
 )
 
 

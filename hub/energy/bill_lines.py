@@ -134,10 +134,12 @@ class Stretch:
         """Quality of the stretch, or of those of its slots that are marked (all where none is)."""
         slots = self.high - self.low
         count = slots if at is None else int(np.count_nonzero(at)) or slots
-        marked = slice(None) if at is None or count == slots else at
         usage = self.usage
         columns = (usage.measured_ms, usage.late_ms, usage.estimated_ms, usage.suspect_ms)
-        return shares(count * SLOT_MS, *(int(column[self.rows][marked].sum()) for column in columns))
+        if at is None or count == slots:
+            return shares(count * SLOT_MS, *(int(column[self.rows].sum()) for column in columns))
+        weight = at.astype(np.int64)
+        return shares(count * SLOT_MS, *(int(np.dot(column[self.rows], weight)) for column in columns))
 
 
 @dataclass(slots=True)

@@ -14,12 +14,14 @@ from numpy.typing import NDArray
 
 from hub.energy.calendar import local_days, local_months, local_years, offsets_s
 from hub.energy.components import Per
-from hub.energy.slots import SLOT_MS
+from hub.energy.slots import SLOT_MS, Int64
 from hub.energy.usage import Calendar
 from hub.energy.when import DAYS_OF_YEAR, day_of_year
+from hub.model.times import utc
 
 _BORDERS: Final = {Per.DAY: local_days, Per.MONTH: local_months, Per.YEAR: local_years}
 _DAY_MS: Final = 86_400_000
+_EPOCH: Final = date(1970, 1, 1)
 Int32 = NDArray[np.int32]
 
 
@@ -69,7 +71,7 @@ def slot_clock(calendar: Calendar, first_ms: int, slots: int) -> SlotClock:
     at = np.searchsorted(days.start_ms, start_ms, side="right") - 1
     dates = [date.fromisoformat(label[:10]) for label in days.label]
     by_day: dict[str, Int32] = {
-        "day": np.array([(one - date(1970, 1, 1)).days for one in dates], np.int32),
+        "day": np.array([(one - _EPOCH).days for one in dates], np.int32),
         "month": np.array([12 * one.year + one.month - 1 for one in dates], np.int32),
         "year": np.array([one.year for one in dates], np.int32),
         "day_class": np.array([_class_of(one, one in calendar.holidays) for one in dates], np.int32),
@@ -89,9 +91,26 @@ def _class_of(day: date, holiday: bool) -> int:
 DAY_CLASSES: Final = 2 * 7 * DAYS_OF_YEAR
 
 
+@lru_cache(maxsize=64)
+def _borders(zone: str, per: Per, first_year: int, last_year: int) -> tuple[Int64, Int64]:
+    """Starts and ends of all local days, months or years of some years; without days that the zone skipped."""
+    start_ms = (date(first_year, 1, 1) - _EPOCH).days * _DAY_MS - 2 * _DAY_MS
+    end_ms = (date(last_year + 1, 1, 1) - _EPOCH).days * _DAY_MS + 2 * _DAY_MS
+    found = _BORDERS[per](zone, max(start_ms, 0), end_ms)
+    there = found.start_ms < found.end_ms
+    return found.start_ms[there], found.end_ms[there]
+
+
+def _around(zone: str, start_ms: int, end_ms: int, per: Per) -> tuple[Int64, Int64, int, int]:
+    """Borders of whole years, and the rows ``[low, high)`` of them that touch ``[start, end)``."""
+    starts, ends = _borders(zone, per, utc(start_ms).year, utc(end_ms).year)
+    low, high = ends.searchsorted(start_ms, "right"), starts.searchsorted(end_ms, "left")
+    return starts, ends, int(low), int(high)
+
+
 def midnight_ms(zone: str, day: date) -> int:
     """The instant a local date begins."""
-    middle = (day - date(1970, 1, 1)).days * _DAY_MS
+    middle = (day - _EPOCH).days * _DAY_MS
     found = local_days(zone, middle - 2 * _DAY_MS, middle + 2 * _DAY_MS)
     row = [label[:10] for label in found.label].index(day.isoformat())
     return int(found.start_ms[row])
@@ -99,24 +118,24 @@ def midnight_ms(zone: str, day: date) -> int:
 
 def period_of(zone: str, ts_ms: int, per: Per) -> tuple[int, int]:
     """``(start, end)`` of the local day, month or year that an instant lies in."""
-    found = _BORDERS[per](zone, ts_ms, ts_ms + 1)
-    return int(found.start_ms[-1]), int(found.end_ms[-1])
+    return periods(zone, ts_ms, ts_ms + 1, per)[0]
 
 
 def periods(zone: str, start_ms: int, end_ms: int, per: Per) -> list[tuple[int, int]]:
     """Whole local days, months or years that ``[start, end)`` touches; skipped days are left out."""
-    found = _BORDERS[per](zone, start_ms, end_ms)
-    return [(a, b) for a, b in zip(found.start_ms.tolist(), found.end_ms.tolist(), strict=True) if a < b]
+    starts, ends, low, high = _around(zone, start_ms, end_ms, per)
+    return list(zip(starts[low:high].tolist(), ends[low:high].tolist(), strict=True))
 
 
 def days_within(zone: str, start_ms: int, end_ms: int) -> Fraction:
     """Length of a range in local days: a day of 23 or 25 hours is one day, a part of it counts by its time."""
     if start_ms >= end_ms:
         return Fraction(0)
-    days = periods(zone, start_ms, end_ms, Per.DAY)
-    total = Fraction(len(days))
-    for (low, high), cut_ms in ((days[0], start_ms - days[0][0]), (days[-1], days[-1][1] - end_ms)):
-        total -= Fraction(cut_ms, high - low)
+    starts, ends, low, high = _around(zone, start_ms, end_ms, Per.DAY)
+    total = Fraction(high - low)
+    for row, cut_ms in ((low, start_ms - int(starts[low])), (high - 1, int(ends[high - 1]) - end_ms)):
+        if cut_ms:
+            total -= Fraction(cut_ms, int(ends[row] - starts[row]))
     return total
 
 

@@ -30,7 +30,7 @@ MAX_LINES: Final = 60
 _MAX_BLOCKS: Final = 20
 _MW_PER_KW: Final = 1_000_000
 _PERS: Final = tuple(Per)
-_KEYS: Final[Mapping[str, tuple[str, ...]]] = {
+LINE_KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     "energy": ("group", "price", "formula", "when"),
     "feed_in": ("group", "price", "formula", "when"),
     "tier": ("per", "blocks", "when", "prorate"),
@@ -98,10 +98,12 @@ def _line(
     if not isinstance(item, Mapping):
         faults.add("WL-TAR-001", "a line must be a mapping", hint="such as {energy: Day, price: 0.31}")
         return None
-    kinds = [kind for kind in _KEYS if kind in item]
+    kinds = [kind for kind in LINE_KEYS if kind in item]
     if len(kinds) != 1:
         text = f"a line is of one kind, here are {', '.join(kinds)}" if kinds else "the line has no kind"
-        hint = next((hint for key in item if (hint := near(key, _KEYS))), f"one of {', '.join(_KEYS)}")
+        hint = next(
+            (hint for key in item if (hint := near(key, LINE_KEYS))), f"one of {', '.join(LINE_KEYS)}"
+        )
         faults.add("WL-TAR-009", text, hint=hint)
         return None
     kind = kinds[0]
@@ -110,7 +112,7 @@ def _line(
             "WL-TAR-009", "'feed_in' belongs under 'export'", hint="write 'energy' under 'import'"
         )
     name = text_of(item[kind], faults.at(kind))
-    fields = Fields(item, faults, (kind, *_KEYS[kind]))
+    fields = Fields(item, faults, (kind, *LINE_KEYS[kind]))
     return _Line(name, kind, fields, before, day_types)
 
 

@@ -101,7 +101,7 @@ def project(
 
 def history_from_ms(tariff: Tariff, calendar: Calendar, start_ms: int, end_ms: int, now_ms: int) -> int:
     """From when on a projection reads usage and prices."""
-    back_ms = now_ms - now_ms % SLOT_MS - HISTORY_DAYS * _QUARTERS * SLOT_MS
+    back_ms = now_ms - now_ms % SLOT_MS - (HISTORY_DAYS + 1) * _QUARTERS * SLOT_MS
     return min(needed_ms(tariff, calendar, start_ms, end_ms)[0], back_ms, start_ms)
 
 
@@ -112,7 +112,7 @@ def _cut(usage: Usage, now: int) -> Usage:
 
 def _past(clock: SlotClock, usage: Usage, now: int) -> _Past:
     """Days before now of which nearly all is known, the newest first."""
-    low = max(now - HISTORY_DAYS * _QUARTERS, 0)
+    low = max(now - (HISTORY_DAYS + 1) * _QUARTERS, 0)
     day, quarter = clock.day[low:now].astype(np.int64), clock.quarter[low:now]
     days, at = np.unique(day, return_inverse=True)
     rows = np.full((len(days), _QUARTERS), -1, np.int64)
@@ -120,7 +120,7 @@ def _past(clock: SlotClock, usage: Usage, now: int) -> _Past:
     rows[at[known], quarter[known]] = low + np.flatnonzero(known)
     kind = np.zeros(len(days), np.int64)
     kind[at] = _kinds(clock)[low:now]
-    enough = np.flatnonzero((rows >= 0).sum(axis=1) >= _ENOUGH)[::-1]
+    enough = np.flatnonzero((rows >= 0).sum(axis=1) >= _ENOUGH)[::-1][:HISTORY_DAYS]
     return _Past(days[enough], kind[enough], rows[enough], rows[enough] >= 0)
 
 

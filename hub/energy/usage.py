@@ -58,9 +58,22 @@ class Usage:
         """Wholly known and measured slots; without ``export_mwh`` nothing was fed in."""
         taken = np.asarray(import_mwh, dtype=np.int64)
         given = np.zeros_like(taken) if export_mwh is None else np.asarray(export_mwh, dtype=np.int64)
-        known = np.ones(len(taken), np.bool_)
-        none = np.zeros(len(taken), np.int64)
-        return cls(first_ms, taken, given, known, known, np.full(len(taken), SLOT_MS), none, none, none)
+        slots = len(taken)
+        known, none = (
+            np.ones(slots, np.bool_),
+            np.zeros(slots, np.int64),
+        )  # each column is an array of its own
+        return cls(
+            first_ms,
+            taken,
+            given,
+            known,
+            known.copy(),
+            np.full(slots, SLOT_MS),
+            none,
+            none.copy(),
+            none.copy(),
+        )
 
     def grid(self, first_ms: int, slots: int) -> Usage:
         """The same on another grid: what it does not hold is unknown, what lies outside is left out.

@@ -27,7 +27,7 @@ _MONTHS: Final = (
     "july", "august", "september", "october", "november", "december",
 )  # fmt: skip
 _WORDS: Final = {"all": range(7), "weekdays": range(5), "weekend": range(5, 7)}
-_KEYS: Final = ("days", "hours", "months", "dates", "holidays", "day_types")
+WHEN_KEYS: Final = ("days", "hours", "months", "dates", "holidays", "day_types")
 _CLOCK: Final = re.compile(r"(\d{1,2}):(\d{2})\s*-\s*(\d{1,2}):(\d{2})", re.ASCII)
 _DATES: Final = re.compile(r"(\d{2})-(\d{2})\s*\.\.\s*(\d{2})-(\d{2})", re.ASCII)
 _LEAP: Final = 2024
@@ -98,7 +98,7 @@ def parse_when(value: object, faults: Faults, day_types: Collection[str]) -> Whe
             hint='{days: mon-fri, hours: "07:00-23:00"} or otherwise',
         )
         return ALWAYS
-    fields = Fields(value, faults, _KEYS)
+    fields = Fields(value, faults, WHEN_KEYS)
     days, or_holiday = _days(value.get("days"), faults.at("days"))
     holidays = fields.choice("holidays", ("include", "exclude", "only"), "include")
     if or_holiday and holidays == "exclude":
