@@ -75,8 +75,8 @@ class NotFound(Refused):
     """The object is missing or not yours; both look the same (HTTP 404)."""
 
 
-class Conflict(Refused):
-    """Right in itself, but not as things are: the id is taken, or the object belongs to a file (HTTP 409)."""
+class StateConflict(Refused):
+    """The object is in a state that does not allow this, such as undone already (HTTP 409)."""
 
 
 class Forbidden(Refused):

@@ -13,13 +13,13 @@ from hub.actors.throttle import TooManyTries
 from hub.energy.problems import TariffProblems
 from hub.errors import (
     AskUser,
-    Conflict,
     DiskFull,
     Forbidden,
     NotFound,
     QueueFull,
     Refused,
     RetryLater,
+    StateConflict,
     Unauthenticated,
     WattlineError,
 )
@@ -73,8 +73,8 @@ _STATUS: tuple[tuple[type[WattlineError], int], ...] = (
     (Unauthenticated, 401),
     (Forbidden, 403),
     (NotFound, 404),
-    (Conflict, 409),
     (TooSlow, 408),
+    (StateConflict, 409),
     (TooLarge, 413),
     (WrongType, 415),
     (Refused, 422),

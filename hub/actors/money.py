@@ -12,6 +12,7 @@ from typing import Any
 from hub.actors.bills import Bills
 from hub.actors.board import LatestBoard
 from hub.actors.money_book import MoneyBook
+from hub.actors.money_prices import SitePrices
 from hub.actors.money_requests import (
     AskWhatIf,
     ChangeBudget,
@@ -63,6 +64,7 @@ class MoneyDesk:
         self.book = MoneyBook(database, settings or MoneySettings())
         sources = MoneySources(database, registry, self.book, zone)
         self.bills = Bills(sources)
+        self.prices = SitePrices(sources)
         self._watch = MoneyWatch(sources, self.bills, board)
 
     async def load(self) -> None:
@@ -71,7 +73,9 @@ class MoneyDesk:
 
     def note(self, series: Iterable[int], start_ms: int, end_ms: int) -> None:
         """Slots changed: what was remembered of them is wrong."""
-        self.bills.note(series, start_ms, end_ms)
+        numbers = tuple(series)
+        self.bills.note(numbers, start_ms, end_ms)
+        self.prices.note(numbers)
 
     def answer(self, question: MoneyRequest[Any]) -> Awaitable[Any]:
         """The answer to a question, as something to wait for."""
@@ -99,12 +103,14 @@ class MoneyDesk:
                 return book.remove_invoice(invoice_id)
             case CompareInvoice(invoice, tariff):
                 return bills.compare(invoice, tariff)
-            case GetBudgets() | CreateBudget() | ChangeBudget() | RemoveBudget() | GetPeak() | GetPriceNow():
+            case GetBudgets() | CreateBudget() | ChangeBudget() | RemoveBudget() | GetPeak():
                 return watch.answer(question)
         return self._answer_about_prices(question)
 
     def _answer_about_prices(self, question: MoneyRequest[Any]) -> Awaitable[Any]:
         match question:
+            case GetPriceNow(point):
+                return self.prices.now(point)
             case GetPriceSeries():
                 return self.price_list()
             case CreatePriceSeries(data):

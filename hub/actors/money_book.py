@@ -22,7 +22,7 @@ from hub.energy.money_entries import (
 )
 from hub.energy.problems import Problem, TariffProblems
 from hub.energy.tariff import Tariff, parse_tariff
-from hub.errors import Conflict, NotFound
+from hub.errors import NotFound, StateConflict
 from hub.storage.database import Database
 from hub.storage.money import BudgetRow, InvoiceRow, PriceSeriesRow, Row, TariffRow, delete, load_money, save
 from hub.storage.prices import ROWS_PER_JOB, PriceRow, write_prices
@@ -276,7 +276,7 @@ class MoneyBook:
 
     async def _save(self, row: Row, count: int) -> None:
         if count >= MAX_ENTRIES:
-            raise Conflict(
+            raise StateConflict(
                 "WL-MNY-013", f"there are {MAX_ENTRIES} of these already", hint="remove old ones first"
             )
         await self._database.write(lambda conn: save(conn, row), label="money")
@@ -345,7 +345,7 @@ def _refuse_taken(things: Mapping[str, Any], key: str, what: str) -> None:
 
 
 def _taken(key: str, what: str) -> NoReturn:
-    raise Conflict(
+    raise StateConflict(
         "WL-MNY-014",
         f"there is a {what} {key[:80]!r} already",
         where="id",
@@ -355,7 +355,7 @@ def _taken(key: str, what: str) -> NoReturn:
 
 def _refuse_yaml(source: str, what: str, key: str) -> None:
     if source == YAML:
-        raise Conflict(
+        raise StateConflict(
             "WL-MNY-012",
             f"the {what} {key[:80]!r} is part of the configuration and read-only here",
             where="id",

@@ -73,14 +73,14 @@ class GetTariffs(MoneyRequest[tuple[TariffView, ...]]):
 
 @dataclass(frozen=True, slots=True)
 class CreateTariff(MoneyRequest[TariffView]):
-    """A new tariff. Raises TariffProblems, or Conflict where the id is taken."""
+    """A new tariff. Raises TariffProblems, or StateConflict where the id is taken."""
 
     data: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class ChangeTariff(MoneyRequest[TariffView]):
-    """Fields of a tariff (``whole``: the whole of it). Raises NotFound, TariffProblems, Conflict for YAML."""
+    """Fields of a tariff (``whole``: the whole of it). Raises NotFound, TariffProblems, StateConflict for YAML."""
 
     id: str
     data: Mapping[str, Any]
@@ -89,7 +89,7 @@ class ChangeTariff(MoneyRequest[TariffView]):
 
 @dataclass(frozen=True, slots=True)
 class RemoveTariff(MoneyRequest[None]):
-    """Raises NotFound, Conflict for YAML."""
+    """Raises NotFound, StateConflict for YAML."""
 
     id: str
 
@@ -115,14 +115,14 @@ class GetPriceSeries(MoneyRequest[tuple[PriceView, ...]]):
 
 @dataclass(frozen=True, slots=True)
 class CreatePriceSeries(MoneyRequest[PriceView]):
-    """A new price series. Raises TariffProblems, Conflict."""
+    """A new price series. Raises TariffProblems, StateConflict."""
 
     data: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class RemovePriceSeries(MoneyRequest[None]):
-    """A price series with its rows. Raises NotFound, Conflict for YAML."""
+    """A price series with its rows. Raises NotFound, StateConflict for YAML."""
 
     id: str
 
@@ -213,7 +213,7 @@ class GetInvoices(MoneyRequest[tuple[Invoice, ...]]):
 
 @dataclass(frozen=True, slots=True)
 class PutInvoice(MoneyRequest[Invoice]):
-    """A new invoice (``id`` None: of the data), or the whole of one. Raises TariffProblems, NotFound, Conflict."""
+    """A new invoice (``id`` None), or the whole of one. Raises TariffProblems, NotFound, StateConflict."""
 
     data: Mapping[str, Any]
     id: str | None = None
@@ -272,14 +272,14 @@ class GetBudgets(MoneyRequest[tuple[BudgetView, ...]]):
 
 @dataclass(frozen=True, slots=True)
 class CreateBudget(MoneyRequest[BudgetView]):
-    """Raises TariffProblems, Conflict."""
+    """Raises TariffProblems, StateConflict."""
 
     data: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class ChangeBudget(MoneyRequest[BudgetView]):
-    """Fields of a budget. Raises NotFound, TariffProblems, Conflict for YAML."""
+    """Fields of a budget. Raises NotFound, TariffProblems, StateConflict for YAML."""
 
     id: str
     data: Mapping[str, Any] = field(default_factory=dict)
@@ -287,7 +287,7 @@ class ChangeBudget(MoneyRequest[BudgetView]):
 
 @dataclass(frozen=True, slots=True)
 class RemoveBudget(MoneyRequest[None]):
-    """Raises NotFound, Conflict for YAML."""
+    """Raises NotFound, StateConflict for YAML."""
 
     id: str
 

@@ -21,6 +21,7 @@ from hub.energy.slots import SLOT_MS
 from hub.energy.tariff import Tariff
 from hub.energy.usage import Calendar, PriceColumn, Usage
 from hub.errors import NotFound, Refused
+from hub.model.series import Series
 from hub.storage.database import Database
 
 DAY_MS: Final = 86_400_000
@@ -95,11 +96,19 @@ class MoneySources:
                 found[name] = self._origin(series)
         return found
 
-    def _origin(self, series: PriceSeries) -> PriceOrigin:
+    def number_of(self, series: PriceSeries) -> int | None:
+        """Number of the hub's own series that carries these prices; None where rows do."""
+        source = self._carrier(series)
+        return None if source is None else int(source.no)
+
+    def _carrier(self, series: PriceSeries) -> Series | None:
         if series.series is None:
-            return PriceOrigin(series.id, series.unit)
+            return None
         device, _, key = series.series.partition(".")
-        source = self.registry.find(device, key)
+        return self.registry.find(device, key)
+
+    def _origin(self, series: PriceSeries) -> PriceOrigin:
+        source = self._carrier(series)
         if source is None:
             return PriceOrigin(series.id, series.unit)
         unit = series.unit

@@ -17,10 +17,8 @@ from hub.actors.money_requests import (
     CreateBudget,
     GetBudgets,
     GetPeak,
-    GetPriceNow,
     MoneyRequest,
     PeakView,
-    PriceNow,
     RemoveBudget,
 )
 from hub.actors.money_sources import DAY_MS, MoneySources
@@ -31,7 +29,6 @@ from hub.energy.cuts import slot_floor
 from hub.energy.money_entries import Budget, BudgetPeriod
 from hub.energy.peak import needed_for_peak_ms, peak_state
 from hub.energy.projection import history_from_ms, project
-from hub.energy.rating import slot_prices
 from hub.energy.site_meters import Term
 from hub.energy.slots import SLOT_MS
 from hub.energy.tariff import Tariff, parse_tariff
@@ -75,8 +72,6 @@ class MoneyWatch:
                 return book.remove_budget(budget_id)
             case GetPeak(point):
                 return self.peak(point)
-            case GetPriceNow(point):
-                return self.price_now(point)
         raise TypeError(f"no answer to {type(question).__name__}")
 
     # --- budgets
@@ -163,29 +158,6 @@ class MoneyWatch:
         known = [one.series[0] for one in meter.meter.give if _is_power(one)]
         extra = self._sources.registry.find(meter.device, "power")
         return [*known, *([] if extra is None else [int(extra.no)])]
-
-    # --- the price of this moment
-
-    async def price_now(self, point: str) -> PriceNow | None:
-        """What one more kWh costs and brings now."""
-        sources = self._sources
-        now_ms = sources.database.now_ms()
-        tariff = sources.book.tariff_of(point, now_ms, sources.local_date)
-        if tariff is None:
-            return None
-        meter = series_of_point(sources.registry, point)
-        first_ms = slot_floor(now_ms)
-        calendar = await sources.calendar(now_ms - 400 * DAY_MS, now_ms)
-        from_ms, _ = needed_ms(tariff, calendar, first_ms, first_ms + SLOT_MS)
-        origins = sources.price_origins(tariff)
-        made = await sources.read(meter, tariff, origins, from_ms, first_ms + SLOT_MS)
-        found = await asyncio.to_thread(slot_prices, tariff, made.prices, calendar, first_ms, 1, made.usage)
-        return PriceNow(
-            tariff.id,
-            tariff.currency,
-            int(found.import_e8[0]) if found.import_known[0] else None,
-            int(found.export_e8[0]) if found.export_known[0] else None,
-        )
 
 
 def _is_power(term: Term) -> bool:

@@ -1,4 +1,4 @@
-"""Price and peak of this moment beside the live balance: asked for seldom, in the background, while somebody watches."""
+"""Price and peak of this moment beside the live balance: asked for seldom, while somebody watches."""
 
 from __future__ import annotations
 

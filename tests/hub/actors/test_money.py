@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from hub.actors.device import PatchDevice
+from hub.actors.money import MoneyDesk
 from hub.actors.money_columns import series_of_point
 from hub.actors.money_memory import BillKey, BillMemory
 from hub.actors.money_requests import (
@@ -28,8 +29,9 @@ from hub.actors.money_requests import (
     SetMoney,
 )
 from hub.energy.bill import Bill
-from hub.errors import Conflict, NotFound
+from hub.errors import NotFound, StateConflict
 from hub.model.quality import Quality
+from hub.model.series import known_series
 from hub.runtime.actor import request
 from hub.storage.database import Database
 from hub.storage.money import TariffRow, save
@@ -216,7 +218,7 @@ async def test_the_configuration_wins_and_gives_back_what_it_hid(house: House) -
     await ask(house, CreateTariff(FLAT))
     await ask(house, SetMoney(MoneySettings(tariffs=({**FLAT, "name": "File"},))))
     (hidden,) = await ask(house, GetTariffs())
-    with pytest.raises(Conflict, match="WL-MNY-012"):
+    with pytest.raises(StateConflict, match="WL-MNY-012"):
         await ask(house, RemoveTariff("flat"))
     await ask(house, SetMoney(MoneySettings()))
     (back,) = await ask(house, GetTariffs())
@@ -243,6 +245,25 @@ async def test_the_price_of_now_follows_the_tariff(house: House) -> None:
     await ask(house, PutPriceRows("spot", [SentPrice(NOW_MS - SLOT_MS, NOW_MS + 4 * SLOT_MS, "0.25")]))
 
     assert (pending.import_e8, (await ask(house, GetPriceNow("grid"))).import_e8) == (None, 25_000_000)
+
+
+async def test_prices_of_slots_follow_tariff_rows_and_the_hubs_own_series(house: House) -> None:
+    await metered(house, "energy_import")
+    (price,) = await house.declare("market", known_series("price", unit="EUR/kWh"))
+    desk = MoneyDesk(house.database, house.registry, house.board, house.zone)
+    assert await desk.prices.slot_prices(START_MS, 4) is None
+    await desk.answer(CreateTariff(MARKET))
+    await desk.answer(CreatePriceSeries({"id": "spot", "series": "market.price"}))
+    await house.store([(price, START_MS + at * SLOT_MS, 0.1 + at) for at in range(6)])
+    await house.work()
+    before = desk.prices.revision
+    desk.note([price], START_MS, END_MS)
+    found = await desk.prices.slot_prices(START_MS + SLOT_MS, 2)
+
+    assert desk.prices.revision == before + 1
+    assert found is not None
+    assert found.import_e8.tolist() == [110_000_000, 210_000_000]
+    assert found.import_known.all()
 
 
 async def test_a_budget_counts_what_its_period_has_cost(house: House) -> None:
