@@ -13,6 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from bench.limits import OutOfTime, limited
 from bench.machine import describe
 from bench.rows import Context, Row
 from bench.table import rendered
@@ -32,6 +33,51 @@ BENCHMARKS = (
 )
 
 
+LIMIT_S = 14 * 60.0
+"""All together; what would begin later is left out and named."""
+
+LONGEST_S = 240.0
+QUICK_LIMIT_S, QUICK_LONGEST_S = 6 * 60.0, 90.0
+
+
+class Report:
+    """What was measured so far; it is on disk after each benchmark, and shown whatever happens."""
+
+    def __init__(self, *, quick: bool, path: Path | None) -> None:
+        self.rows: list[Row] = []
+        self.failed: list[str] = []
+        self._quick = quick
+        self._path = path
+        self._machine = describe()
+
+    def add(self, rows: Sequence[Row]) -> None:
+        """Take in a benchmark's rows."""
+        self.rows += rows
+        self.save()
+
+    def fail(self, name: str, why: str) -> None:
+        """A benchmark has no rows."""
+        self.failed.append(f"{name}: {why}")
+        self.save()
+
+    def save(self) -> None:
+        """Write the file, if one is wanted."""
+        if self._path is None:
+            return
+        document = {
+            "machine": self._machine,
+            "quick": self._quick,
+            "failed": self.failed,
+            "rows": [_plain(row) for row in self.rows],
+        }
+        self._path.write_text(json.dumps(document, indent=1) + "\n")
+
+    def shown(self) -> str:
+        """The table, and what is missing in it."""
+        table = rendered(self.rows, self._machine, describe()["load before"], quick=self._quick)
+        return "\n".join([table, *(f"FAILED: {one}" for one in self.failed)])
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run and print; the exit code is 1 where a benchmark failed, not where a target is missed."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
@@ -40,34 +86,36 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--only", nargs="+", choices=BENCHMARKS, default=BENCHMARKS, metavar="NAME",
                         help="of " + ", ".join(BENCHMARKS))  # fmt: skip
-    parser.add_argument("--json", type=Path, help="write the rows to a file too")
+    parser.add_argument("--json", type=Path, help="write the rows to a file too, after each benchmark")
     wanted = parser.parse_args(arguments)
-    machine = describe()
-    rows: list[Row] = []
-    failed: list[str] = []
-    with TemporaryDirectory(prefix="wattline-bench-") as root:
-        context = Context(Path(root), wanted.quick)
-        for name in wanted.only:
-            begin_s = time.monotonic()
-            print(f"{name} …", end=" ", file=sys.stderr, flush=True)
-            try:
-                rows += importlib.import_module(f"bench.{name}").run(context)
-            except Exception:  # noqa: BLE001 - one that fails must not hide the others
-                failed.append(name)
-                traceback.print_exc()
-            print(f"{time.monotonic() - begin_s:.0f} s", file=sys.stderr, flush=True)
-    print(rendered(rows, machine, describe()["load before"], quick=wanted.quick))
-    for name in failed:
-        print(f"FAILED: {name}")
-    if wanted.json is not None:
-        document = {
-            "machine": machine,
-            "quick": wanted.quick,
-            "failed": failed,
-            "rows": [_plain(row) for row in rows],
-        }
-        wanted.json.write_text(json.dumps(document, indent=1) + "\n")
-    return 1 if failed else 0
+    report = Report(quick=wanted.quick, path=wanted.json)
+    try:
+        with TemporaryDirectory(prefix="wattline-bench-", ignore_cleanup_errors=True) as root:
+            _run_all(wanted.only, Context(Path(root), wanted.quick), report)
+    finally:
+        print(report.shown(), flush=True)
+    return 1 if report.failed else 0
+
+
+def _run_all(names: Sequence[str], context: Context, report: Report) -> None:
+    """One after the other; one that fails or takes too long must not hide the others."""
+    longest_s = QUICK_LONGEST_S if context.quick else LONGEST_S
+    end_s = time.monotonic() + (QUICK_LIMIT_S if context.quick else LIMIT_S)
+    for name in names:
+        begin_s = time.monotonic()
+        if begin_s >= end_s:
+            report.fail(name, "left out, the time is over")
+            continue
+        print(f"{name} …", end=" ", file=sys.stderr, flush=True)
+        try:
+            with limited(min(longest_s, end_s - begin_s)):
+                report.add(importlib.import_module(f"bench.{name}").run(context))
+        except OutOfTime as error:
+            report.fail(name, str(error))
+        except Exception as error:  # noqa: BLE001 - the others still have something to say
+            report.fail(name, f"{type(error).__name__}: {error}")
+            traceback.print_exc()
+        print(f"{time.monotonic() - begin_s:.0f} s", file=sys.stderr, flush=True)
 
 
 def _plain(row: Row) -> dict[str, object]:

@@ -20,6 +20,7 @@ from bench.rows import Context, Row
 AHEAD_MESSAGES = 6_000
 LOOK_EVERY_S = 0.1
 WARM_S = 1.0
+SETTLE_S = 30.0
 COMMITS = "wattline_ingest_commits_total"
 KINDS = ((0, 1), (0, 5), (1, 1), (1, 5))
 
@@ -59,15 +60,15 @@ def _feed(hub: HubProcess, publisher: subprocess.Popen[str], start: int, values:
 
 def _settle(hub: HubProcess) -> None:
     """Wait until the backlog is stored."""
-    before = -1
-    while (now := hub.stored()) != before:
+    before, until_s = -1, time.perf_counter() + SETTLE_S
+    while (now := hub.stored()) != before and time.perf_counter() < until_s:
         before = now
         time.sleep(0.5)
 
 
 def run(context: Context) -> list[Row]:
     """All four combinations."""
-    span_s = 3.0 if context.quick else 12.0
+    span_s = 3.0 if context.quick else 8.0
     rows: list[Row] = []
     floors = _floors(context)
     with context.directory("mqtt") as directory, HubProcess(directory, mqtt=True) as hub:
@@ -104,7 +105,7 @@ def _make_known(hub: HubProcess) -> None:
 
 
 def _floors(context: Context) -> dict[tuple[int, int], float]:
-    span_s = 1.0 if context.quick else 4.0
+    span_s = 1.0 if context.quick else 3.0
     with context.directory("paho") as directory, bare_broker(directory) as port:
         return {kind: received_per_s(port, *kind, span_s) for kind in KINDS}
 

@@ -54,6 +54,28 @@ def bench_derive() -> None:
         )
 
 
+def faulty(readings: Readings, share: float) -> Readings:
+    """The same with some readings of a meter at work replaced: zeros, jitter, spikes, in equal parts."""
+    random = np.random.default_rng(2)
+    value = readings.value.copy()
+    bad = random.random(len(value)) < share
+    bad[0] = False
+    shown = np.stack([np.zeros(len(value)), value * 0.9995, value + 1e9])
+    value[bad] = shown[random.integers(0, 3, len(value)), np.arange(len(value))][bad]
+    return Readings.of(readings.ts_ms.tolist(), value.tolist())
+
+
+def bench_faults() -> None:
+    for share in (0.001, 0.01, 0.1):
+        readings = faulty(a_day(RULES["energy"]), share)
+        work = partial(derive, RULES["energy"], readings, T0_MS, T0_MS + DAY_MS, from_first=True)
+        taken = best_s(work)
+        print(
+            f"derive a day of 10 s energy, {share:5.1%} faults {taken * 1e3:7.2f} ms"
+            f"  {8640 / taken / 1e6:6.2f} M readings/s"
+        )
+
+
 def bench_live(series_count: int, batch_rows: int) -> None:
     """Rows of all series in turn, one reading per series and second."""
     live = LiveSlots()
@@ -105,6 +127,7 @@ def bench_periods() -> None:
 def main() -> None:
     """Run all."""
     bench_derive()
+    bench_faults()
     for series_count, batch_rows in ((5, 50), (50, 100), (200, 1000), (1000, 1000), (1000, 5000)):
         bench_live(series_count, batch_rows)
     bench_calendar()

@@ -20,7 +20,7 @@ class Row:
     ``floor`` is the same thing done by bare code, in the same unit; ``floor_name`` says by which. ``target``
     is met when ``ours`` is at least (``higher``) or at most (``lower``) the target; ``above_floor`` compares
     ``ours - floor`` with the target instead. ``cpu_us`` is CPU time of the hub process (all its threads) per
-    value.
+    ``cpu_per``, and ``floor_cpu_us`` that of the floor: they say the same on a busy machine, within a third.
     """
 
     name: str
@@ -32,6 +32,8 @@ class Row:
     target: float | None = None
     above_floor: bool = False
     cpu_us: float | None = None
+    floor_cpu_us: float | None = None
+    cpu_per: str = "value"
     note: str = ""
 
     @property

@@ -1,4 +1,4 @@
-"""The table: name, ours, floor, ratio, CPU per value, target, met?"""
+"""The table: name, ours, floor, ratio, CPU time of ours and of the floor, target, met?"""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from bench.rows import Row
 
-_HEADS = ("what", "ours", "floor in this run", "ratio", "CPU/value", "target", "met")
+_HEADS = ("what", "ours", "floor in this run", "ratio", "CPU of ours", "of floor", "target", "met")
 
 
 def rendered(rows: Sequence[Row], machine: Mapping[str, str], load_after: str, *, quick: bool) -> str:
@@ -27,9 +27,14 @@ def rendered(rows: Sequence[Row], machine: Mapping[str, str], load_after: str, *
 def _cells(row: Row) -> tuple[str, ...]:
     floor = "" if row.floor is None else f"{number(row.floor)} {row.unit}"
     ratio = "" if row.ratio is None else f"{row.ratio:.2f}"
-    cpu = "" if row.cpu_us is None else f"{row.cpu_us:.1f} µs"
+    cpu = "" if row.cpu_us is None else f"{_time(row.cpu_us)}/{row.cpu_per}"
+    floor_cpu = "" if row.floor_cpu_us is None else _time(row.floor_cpu_us)
     met = {True: "yes", False: "NO", None: ""}[row.met]
-    return (row.name, f"{number(row.ours)} {row.unit}", floor, ratio, cpu, _target(row), met)
+    return (row.name, f"{number(row.ours)} {row.unit}", floor, ratio, cpu, floor_cpu, _target(row), met)
+
+
+def _time(cpu_us: float) -> str:
+    return f"{number(cpu_us)} µs" if cpu_us < 1_000 else f"{number(cpu_us / 1_000)} ms"
 
 
 def _target(row: Row) -> str:

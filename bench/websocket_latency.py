@@ -99,7 +99,7 @@ def bare_loop(directory: Path) -> Iterator[tuple[int, int, int]]:
 def run(context: Context) -> list[Row]:
     """1,000 and 100 messages a second."""
     loads = (THOUSAND, HUNDRED)
-    span_s = 3.0 if context.quick else 15.0
+    span_s = 3.0 if context.quick else 10.0
     with context.directory("loop") as directory, bare_loop(directory) as (pid, broker_port, port):
         floors = [ages(pid, broker_port, port, "/", "", load, span_s) for load in loads]
     with context.directory("websocket") as directory, HubProcess(directory, mqtt=True) as hub:

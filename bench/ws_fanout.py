@@ -55,7 +55,7 @@ class Measured:
 
 def run(context: Context | None = None) -> list[Row]:
     """Measure ours and the floor under the same loads."""
-    seconds = 4.0 if context is not None and context.quick else 10.0
+    seconds = 4.0 if context is not None and context.quick else 8.0
     calm = Load(100, 100, seconds=seconds)
     busy = Load(100, 1_000, seconds=seconds)
     rows = []
@@ -223,7 +223,7 @@ async def _publish_at(publish: Callable[[int, float], Awaitable[None]], per_s: f
 
 async def _start_hub(folder: Path) -> tuple[int, str, Callable[[int, float], Awaitable[None]]]:
     from hub.actors.auth import CreateOwner, CreateToken, SetupState
-    from hub.actors.device import Declare
+    from hub.actors.device_requests import Declare
     from hub.app import Hub, HubOptions
     from hub.model.access import LOCAL_PRINCIPAL
     from hub.model.device import DeviceInfo

@@ -10,7 +10,7 @@ import json
 import logging
 import os
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,10 +20,11 @@ from prometheus_client import CollectorRegistry
 from hub import __version__
 from hub.actors.auth import AuthActor, AuthBook
 from hub.actors.board import LatestBoard
-from hub.actors.device import ApplyDevices, CheckSilence, DeviceActor
+from hub.actors.device import DeviceActor
+from hub.actors.device_requests import ApplyDevices, CheckSilence
 from hub.actors.holders import LoopHolders
 from hub.actors.intake import HubIntake
-from hub.actors.integration import EntryStatus, IntegrationActor, PutToRest, RestartEntry
+from hub.actors.integration import PutToRest
 from hub.actors.marks import MarkBook
 from hub.actors.money_requests import MoneySettings, SetMoney
 from hub.actors.processing import KeepHouse, ProcessingActor, WorkNow
@@ -35,16 +36,16 @@ from hub.config.diff import effective
 from hub.config.errors import ConfigErrors
 from hub.config.keep import load_or_keep, remember_good
 from hub.config.loader import load_tolerant
-from hub.config.secret import revealed
 from hub.config.settings import HubConfig
 from hub.config.tree import MAIN_FILE
+from hub.entries import Entries, EntryView
 from hub.errors import RetryLater, WattlineError
 from hub.health import HubHealth
 from hub.metrics import HubCollector
 from hub.model.admission import Frontier, TimeLimits
 from hub.model.device import DeviceInfo
 from hub.model.events import HealthChanged
-from hub.plugins.api import BrokerAddress, Endpoint, Integration
+from hub.plugins.api import BrokerAddress, Endpoint, Options
 from hub.plugins.manager import PluginManager
 from hub.runtime.actor import Ref, request
 from hub.runtime.clock import Clock, SystemClock
@@ -61,7 +62,6 @@ LOGGER = logging.getLogger(__name__)
 WORK_EVERY_S = 2.0
 SILENCE_EVERY_S = 15.0
 HOUSE_EVERY_S = 60.0
-ENTRY_STOP_LIMIT_S = 2.0
 STOP_LIMIT_S = 3.0
 
 
@@ -75,34 +75,6 @@ class HubOptions:
     port: int | None = None
     safe_mode: bool = False
     main_file: str = MAIN_FILE
-
-
-@dataclass(slots=True)
-class _Entry:
-    domain: str
-    name: str
-    options: Mapping[str, Any]
-    integration: Integration
-    intake: HubIntake
-    status: EntryStatus
-
-
-@dataclass(frozen=True, slots=True)
-class EntryView:
-    """A configured integration entry as people see it; ``readings`` counts stored values since the start."""
-
-    entry_id: str
-    domain: str
-    name: str
-    state: str
-    detail: str
-    code: str
-    since_ms: int | None
-    version: str
-    quality: str
-    readings: int
-    last_stored_ms: int
-    stack: str
 
 
 class Hub:
@@ -137,7 +109,7 @@ class Hub:
         self.started_ms = self.clock.now_ms()
         self._frontier = Frontier()
         self._marks = MarkBook()
-        self._entries: dict[str, _Entry] = {}
+        self._entries = Entries(self.supervisor, self.plugins, self.bus, self.clock, self._make_intake)
         self._jobs: list[PeriodicTask] = []
         self._broker: BrokerSupervisor | None = None
         self._broker_address: BrokerAddress | None = None
@@ -179,8 +151,7 @@ class Hub:
             await self._start_broker()
             self._start_jobs()
             if not self.options.safe_mode:
-                for entry_id, domain, options in self._wanted_entries():
-                    self._start_entry(entry_id, domain, options)
+                self._entries.start_all(self.config)
         except BaseException:
             await self.stop()
             raise
@@ -190,11 +161,7 @@ class Hub:
         for job in self._jobs:
             await job.stop()
         self._jobs.clear()
-        # all at once: sources that will not let go must not use up the time of those who still store
-        names = [f"entry:{entry_id}" for entry_id in self._entries]
-        ends = [self.supervisor.stop(name, timeout_s=ENTRY_STOP_LIMIT_S) for name in names]
-        clean = await asyncio.gather(*ends)
-        forced = [name for name, ended in zip(names, clean, strict=True) if not ended]
+        forced = await self._entries.stop_all()
         forced += await self.supervisor.stop_all(timeout_s=STOP_LIMIT_S)
         if forced:
             LOGGER.warning("these parts had to be cancelled: %s", ", ".join(forced))
@@ -318,9 +285,7 @@ class Hub:
         if self._health.is_ill("broker"):
             LOGGER.info("the MQTT broker runs now")
             self._health.note(HealthChanged("broker", True))
-        for entry_id, entry in self._entries.items():
-            if entry.status.state == "needs_user" and entry.options.get("broker") == "embedded":
-                self.supervisor.ref(f"entry:{entry_id}").tell(RestartEntry())
+        self._entries.wake_users_of_the_broker()
 
     def _on_broker(self, state: BrokerState, text: str) -> None:
         ok = state in (BrokerState.RUNNING, BrokerState.STOPPED)
@@ -348,23 +313,8 @@ class Hub:
 
     # --- entries
 
-    def _wanted_entries(self) -> list[tuple[str, str, Mapping[str, Any]]]:
-        """``(entry_id, domain, options)``: what the configuration names, and every push format."""
-        wanted = [
-            (entry.entry_id, entry.domain, revealed(dict(entry.options)))
-            for entry in self.config.integrations
-        ]
-        configured = {domain for _, domain, _ in wanted}
-        for domain, plugin in self.plugins.plugins.items():
-            if plugin.integration and plugin.integration.always and domain not in configured:
-                wanted.append((domain, domain, plugin.integration.schema({})))
-        return wanted
-
-    def _start_entry(self, entry_id: str, domain: str, options: Mapping[str, Any]) -> None:
-        integration = self.plugins.integration(domain)
-        if integration is None:
-            return
-        intake = HubIntake(
+    def _make_intake(self, entry_id: str, domain: str, options: Options) -> HubIntake:
+        return HubIntake(
             entry_id,
             domain,
             recorder=self.recorder,
@@ -376,47 +326,14 @@ class Hub:
             broker=lambda: self._broker_address,
             discovery=options.get("discovery"),
         )
-        name = str(options.get("name") or domain)
-        status = EntryStatus()
-        self._entries[entry_id] = _Entry(domain, name, options, integration, intake, status)
-        self.supervisor.start(
-            f"entry:{entry_id}",
-            lambda: IntegrationActor(integration, options, intake, self.bus, self.clock, status=status),
-        )
 
-    async def _stop_entry(self, entry_id: str) -> None:
-        if self._entries.pop(entry_id, None) is not None:
-            await self.supervisor.stop(f"entry:{entry_id}")
-
-    def endpoints(self) -> Sequence[tuple[Endpoint, HubIntake]]:
+    def endpoints(self) -> list[tuple[Endpoint, HubIntake]]:
         """HTTP routes of the push formats, for web to mount behind its gate."""
-        return [
-            (endpoint, entry.intake)
-            for entry in self._entries.values()
-            for endpoint in entry.integration.endpoints
-        ]
+        return self._entries.endpoints()
 
     def entries(self) -> list[EntryView]:
         """State of every entry of the configuration, and of every push format."""
-        return [self._entry_view(entry_id, entry) for entry_id, entry in self._entries.items()]
-
-    def _entry_view(self, entry_id: str, entry: _Entry) -> EntryView:
-        manifest = self.plugins.plugins[entry.domain].manifest
-        status = entry.status
-        return EntryView(
-            entry_id,
-            entry.domain,
-            entry.name,
-            status.state,
-            status.detail,
-            status.code,
-            status.since_ms,
-            manifest.version if manifest else "",
-            manifest.quality if manifest else "",
-            entry.intake.stored_values,
-            entry.intake.last_stored_ms,
-            status.stack,
-        )
+        return self._entries.views()
 
     async def reload(self) -> dict[str, Any]:
         """Apply the configuration as it is on disk; an invalid one changes nothing and its errors are returned."""
@@ -438,7 +355,7 @@ class Hub:
         self.safe_mode = None
         self._set_log_levels()
         self.recorder.tell(SetTimeLimits(_time_limits(self.config)))
-        changes = await self._apply_entries()
+        changes = await self._entries.apply(self.config)
         await request(self.device, ApplyDevices(_device_infos(self.config), self.config.discovery))
         await request(self.processing, SetMoney(MoneySettings.of(self.config)))
         await asyncio.to_thread(remember_good, self.data_dir, self.config)
@@ -451,22 +368,6 @@ class Hub:
             "needs_restart": restart,
         }
 
-    async def _apply_entries(self) -> dict[str, list[str]]:
-        wanted = {entry_id: (domain, options) for entry_id, domain, options in self._wanted_entries()}
-        removed = [entry_id for entry_id in self._entries if entry_id not in wanted]
-        changed = [
-            entry_id
-            for entry_id, entry in self._entries.items()
-            if entry_id in wanted
-            and (entry.domain, dict(entry.options)) != (wanted[entry_id][0], dict(wanted[entry_id][1]))
-        ]
-        added = [entry_id for entry_id in wanted if entry_id not in self._entries]
-        for entry_id in (*removed, *changed):
-            await self._stop_entry(entry_id)
-        for entry_id in (*changed, *added):
-            self._start_entry(entry_id, *wanted[entry_id])
-        return {"added": added, "changed": changed, "removed": removed}
-
     # --- health
 
     def _on_blocked(self, event: LoopBlocked) -> None:
@@ -474,12 +375,7 @@ class Hub:
         if not self._holders.too_many(event, self.clock.monotonic_s()):
             return
         detail = f"held the event loop again and again, the last time for {event.duration_s:.1f} s"
-        for entry_id, entry in self._entries.items():
-            # what came with the hub may look guilty on a machine that is too slow, and people depend on it
-            bundled = self.plugins.plugins[entry.domain].source == "bundled"
-            if not bundled and event.label in (f"plugin:{entry.domain}", f"plugin:{entry_id}"):
-                rest = PutToRest("WL-INT-007", detail, event.stack)
-                self.supervisor.ref(f"entry:{entry_id}").tell(rest)
+        self._entries.put_to_rest(event.label, PutToRest("WL-INT-007", detail, event.stack))
 
     @property
     def blocked(self) -> Sequence[LoopBlocked]:
@@ -488,7 +384,7 @@ class Hub:
 
     def health(self) -> dict[str, dict[str, Any]]:
         """Parts of the hub: ``{"recorder": {"ok": true, "code": "", "detail": ""}, …}``."""
-        return self._health.parts({name: one.status for name, one in self._entries.items()}, self.safe_mode)
+        return self._health.parts(self._entries.statuses(), self.safe_mode)
 
     def ready(self) -> tuple[bool, list[str]]:
         """Whether readings are taken and stored in time, and what stands against it."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import io
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from typing import Any
@@ -18,11 +19,16 @@ from numpy.typing import NDArray
 
 from hub.actors.history import History
 from hub.model.quality import Quality
+from web.arrow_messages import END, Column, dictionary_batch, floats, numbers, record_batch, texts
 
 ARROW = "application/vnd.apache.arrow.stream"
 CSV = "text/csv"
 QUALITY = "quality"
 ROWS_PER_BREATH = 5_000
+_SERIES_DICTIONARY = 0
+"""The number that the schema gives to its first dictionary."""
+
+_INDEX = np.int16  # of a series: one request names fewer (:func:`web.params.names_of`)
 _OPTIONS = orjson.OPT_SERIALIZE_NUMPY
 
 
@@ -83,19 +89,22 @@ def _quality_text(quality: Quality) -> str:
 
 
 async def arrow_chunks(history: History) -> AsyncIterator[bytes]:
-    """An Arrow IPC stream, one record batch per series; a quality is a JSON text."""
+    """An Arrow IPC stream, one record batch per series; a quality is a JSON text.
+
+    The series column is a dictionary: its name stands once in the stream, and two bytes a row say which it is.
+    """
     # most hubs never need it, and the loop has no time for the import
     ipc = await asyncio.to_thread(importlib.import_module, "nanoarrow.ipc")
     names = column_names(history)
-    schema, buffer = _arrow_schema(names, history), _Chunks()
-    start_ms = _label_ms(history)
-    with ipc.StreamWriter.from_writable(buffer) as writer:
-        writer.write_array(_arrow_batch(schema, "", start_ms[:0], names, {}))
-        for series, columns in history.series.items():
-            writer.write_array(_arrow_batch(schema, series, start_ms, names, columns))
-            yield buffer.take()
-            await asyncio.sleep(0)
-    yield buffer.take()
+    yield _arrow_schema(names, ipc) + dictionary_batch(_SERIES_DICTIONARY, texts(list(history.series)))
+    start = numbers(_label_ms(history))
+    for at, columns in enumerate(history.series.values()):
+        series = numbers(np.full(start.length, at, _INDEX))
+        yield record_batch(
+            [start, series, *(_arrow_column(name, columns.get(name), start.length) for name in names)]
+        )
+        await asyncio.sleep(0)
+    yield END
 
 
 def _label_ms(history: History) -> NDArray[np.int64]:
@@ -106,63 +115,25 @@ def _label_ms(history: History) -> NDArray[np.int64]:
     return start_ms
 
 
-class _Chunks:
-    """What the writer writes to: keeps the pieces until they are sent."""
-
-    closed = False
-
-    def __init__(self) -> None:
-        self._parts: list[bytes] = []
-
-    def write(self, data: Any) -> int:
-        part = bytes(data)
-        self._parts.append(part)
-        return len(part)
-
-    def take(self) -> bytes:
-        taken, self._parts = b"".join(self._parts), []
-        return taken
-
-
-def _arrow_schema(names: Sequence[str], history: History) -> Any:
+def _arrow_schema(names: Sequence[str], ipc: Any) -> bytes:
     import nanoarrow as na
+    from nanoarrow.c_array_stream import CArrayStream
 
-    fields = {"start": na.timestamp("ms", "UTC"), "series": na.string()}
+    fields = {"start": na.timestamp("ms", "UTC"), "series": na.dictionary(na.int16(), na.string())}
     for name in names:
         fields[name] = na.string() if name == QUALITY else na.float64()
-    return na.struct(fields)
+    buffer = io.BytesIO()
+    writer = ipc.StreamWriter.from_writable(buffer)
+    writer.write_stream(CArrayStream.from_c_arrays([], na.c_schema(na.struct(fields))))
+    writer.release()
+    return buffer.getvalue()
 
 
-def _arrow_batch(
-    schema: Any, series: str, start_ms: NDArray[np.int64], names: Sequence[str], columns: dict[str, Any]
-) -> Any:
-    import nanoarrow as na
-
-    count = len(start_ms)
-    text = series.encode()
-    offsets = np.arange(count + 1, dtype=np.int32) * np.int32(len(text))
-    children = [
-        na.c_array_from_buffers(na.timestamp("ms", "UTC"), count, [None, start_ms], null_count=0),
-        na.c_array_from_buffers(na.string(), count, [None, offsets, text * count], null_count=0),
-        *(_arrow_column(name, columns.get(name), count) for name in names),
-    ]
-    return na.c_array_from_buffers(schema, count, [None], children=children, null_count=0)
-
-
-def _arrow_column(name: str, values: Any, count: int) -> Any:
-    import nanoarrow as na
-
+def _arrow_column(name: str, values: Any, count: int) -> Column:
     if name == QUALITY:
-        texts = [
-            None if one is None else orjson.dumps(one.as_json()).decode()
-            for one in padded(values or [], count)
-        ]
-        return na.c_array(texts, na.string())
-    numbers = np.full(count, np.nan) if values is None else np.ascontiguousarray(values, dtype=np.float64)
-    known = ~np.isnan(numbers)
-    nulls = count - int(np.count_nonzero(known))
-    bitmap = np.packbits(known, bitorder="little") if nulls else None
-    return na.c_array_from_buffers(na.float64(), count, [bitmap, numbers], null_count=nulls)
+        shown = padded(values or [], count)
+        return texts([None if one is None else orjson.dumps(one.as_json()).decode() for one in shown])
+    return floats(np.full(count, np.nan) if values is None else np.asarray(values, dtype=np.float64))
 
 
 def column_names(history: History) -> list[str]:

@@ -7,7 +7,10 @@ from collections.abc import Sequence
 
 from aiohttp import web
 
-FORWARDING = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-IP", "Via")
+FORWARDING = (
+    "Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Server", "X-Real-IP",
+    "X-Client-IP", "True-Client-IP", "CF-Connecting-IP", "Via",
+)  # fmt: skip
 
 
 def peer_address(request: web.Request) -> str:

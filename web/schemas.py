@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from hub.model.names import is_printable
 from web.money_shapes import COMPONENTS as MONEY
 from web.problems import InvalidBody
 
@@ -32,7 +33,9 @@ def path_id(name: str, meaning: str) -> Param:
 LIMIT = Param("limit", "items per page: 100 if absent, at most 1000", {"type": "integer", "minimum": 1})
 CURSOR = Param("cursor", "`next` of the page before")
 PAGE = (LIMIT, CURSOR)
-START = Param("start", "ISO 8601 (without offset: the site's time) or epoch milliseconds")
+START = Param(
+    "start", "ISO 8601 (without offset: the site's time) or epoch milliseconds; a day before `end` if absent"
+)
 END = Param("end", "as `start`; exclusive; now if absent")
 
 
@@ -81,6 +84,8 @@ class Text:
             )
         if not self.min_chars <= len(value) <= self.max_chars:
             return f"must have {self.min_chars} to {self.max_chars} characters"
+        if not self.secret and not is_printable(value):
+            return "must hold printable characters only"
         return None
 
 
@@ -278,6 +283,15 @@ COMPONENTS: dict[str, JsonSchema] = {
         ),
         partial=array({"type": "string", "format": "date-time"}),
     ),
+    "Suspects": _object(
+        items=array(
+            _object(
+                series=_TEXT, start_ms=_MS, end_ms=_MS, before=_maybe(_NUMBER), after=_NUMBER,
+                amount=_maybe(_NUMBER), unit=_TEXT, why=_TEXT,
+            )
+        )
+    ),
+    "Counting": _object(series=_TEXT, gap=_TEXT, shape=_TEXT, power=_maybe(_TEXT)),
     "Quarantined": _object(
         id=_INT, source=_TEXT, arrival_ms=_MS, series=_maybe(_TEXT), ts_ms=_maybe(_MS), value=_maybe(_TEXT),
         code=_TEXT, detail=_TEXT, field=_TEXT, payload=_maybe(_TEXT),

@@ -8,11 +8,11 @@ from typing import Any, TypeVar
 import orjson
 from aiohttp import web
 
-from hub.actors.device import DeviceView, LatestRow
+from hub.actors.device_requests import DeviceView, LatestRow
 from hub.actors.registry import InboxItem
-from hub.app import EntryView
 from hub.config.secret import DOTS, Secret
 from hub.config.settings import SiteConfig
+from hub.entries import EntryView
 from hub.model.series import Series, SeriesInfo
 from hub.storage.quarantine import Quarantined
 from hub.storage.sites import SITE_ID

@@ -20,7 +20,20 @@ from hub.errors import AskUser
 from web import openapi
 from web.body import DEADLINE_S, LARGE_BODIES, READ_DEADLINE_S, LargeBodies
 from web.connections import CONNECTIONS, guarded
-from web.handlers import auth, budgets, devices, history, me, money, outside, readings, storage, system, users
+from web.handlers import (
+    auth,
+    budgets,
+    counting,
+    devices,
+    history,
+    me,
+    money,
+    outside,
+    readings,
+    storage,
+    system,
+    users,
+)
 from web.hub import BOOK, HUB
 from web.middleware.border import HttpMetrics, add_headers, border
 from web.middleware.gate import gate
@@ -32,9 +45,11 @@ from web.websocket import add_websocket
 LOGGER = logging.getLogger(__name__)
 
 IDLE_S = 30.0
+MAX_LINE_BYTES = 64 << 10
+"""Of the request line: 500 series of a history, or a backlog of readings in the address, have to fit."""
 SHUTDOWN_S = 2.0
 _RESOURCES: tuple[ModuleType, ...] = (
-    auth, me, users, devices, readings, history, money, budgets, system, storage, outside,
+    auth, me, users, devices, readings, history, counting, money, budgets, system, storage, outside,
 )  # fmt: skip
 
 
@@ -105,6 +120,7 @@ async def serve(hub: Hub, host: str, port: int) -> Server:
         handle_signals=False,
         access_log=None,
         auto_decompress=False,  # web.body unpacks, with limits of its own
+        max_line_size=MAX_LINE_BYTES,
         keepalive_timeout=float(limits.get("idle_s", IDLE_S)),
         lingering_time=2.0,
         shutdown_timeout=SHUTDOWN_S,

@@ -177,10 +177,14 @@ class DerivationStore:
     def _new_days(self, spans: Iterable[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
         """Local days of these spans ``(series, start_ms, end_ms)`` that are not marked yet."""
         new: list[tuple[int, int, int]] = []
+        days_of: dict[tuple[int, int], list[tuple[int, int]]] = {}  # most series have the same span
         for number, start_ms, end_ms in spans:
-            known = self.dirty_days.get(number, set())
-            days = local_days(self._zone, start_ms, end_ms)
-            for first_ms, last_ms in zip(days.start_ms.tolist(), days.end_ms.tolist(), strict=True):
+            key = (start_ms, end_ms)
+            if key not in days_of:
+                days = local_days(self._zone, start_ms, end_ms)
+                days_of[key] = list(zip(days.start_ms.tolist(), days.end_ms.tolist(), strict=True))
+            known = self.dirty_days.get(number, ())
+            for first_ms, last_ms in days_of[key]:
                 if (first_ms, last_ms) not in known and first_ms < last_ms:
                     new.append((number, first_ms, last_ms))
         return new
@@ -290,11 +294,14 @@ def _span_of(conn: sa.Connection, number: int) -> Span | None:
 
 def _spans(rows: slots.MetricRows) -> list[tuple[int, int, int]]:
     """First and last slot of each series among the rows."""
-    spans = []
-    for number in np.unique(rows.series).tolist():
-        starts = rows.columns.start_ms[rows.series == number]
-        spans.append((number, int(starts.min()), int(starts.max()) + SLOT_MS))
-    return spans
+    if not len(rows.series):
+        return []
+    order = np.lexsort((rows.columns.start_ms, rows.series))
+    series, starts = rows.series[order], rows.columns.start_ms[order]
+    first = np.flatnonzero(np.diff(series, prepend=-1))
+    last = np.append(first[1:], len(series)) - 1
+    ends = starts[last] + SLOT_MS
+    return list(zip(series[first].tolist(), starts[first].tolist(), ends.tolist(), strict=True))
 
 
 def _by_work(wanted: Sequence[tuple[Series, Span]]) -> list[list[tuple[Series, Span]]]:

@@ -9,13 +9,35 @@ Every change is in the store before it is in the registry, so nothing is known t
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from hub.actors.board import LatestBoard
+from hub.actors.device_requests import (
+    AddFromInbox,
+    ApplyDevices,
+    CheckSilence,
+    CreateDevice,
+    Declare,
+    DeviceView,
+    FindSeries,
+    GetDevice,
+    GetDevices,
+    GetInbox,
+    GetLatest,
+    GetSeries,
+    IgnoreInbox,
+    IgnoreSource,
+    LatestRow,
+    PatchDevice,
+    RemoveDevice,
+    ReportAvailability,
+    ShowStale,
+)
+from hub.actors.device_rules import checked_changes, merged
 from hub.actors.inbox import DiscoveryInbox
-from hub.actors.registry import InboxItem, Registry
+from hub.actors.registry import Registry
 from hub.bus import EventBus
 from hub.errors import Refused
 from hub.model.device import Availability, Device, DeviceInfo
@@ -27,9 +49,9 @@ from hub.model.events import (
     StatesChanged,
 )
 from hub.model.quality import ReadingFlag
-from hub.model.series import Role, Series, SeriesInfo
+from hub.model.series import Series, SeriesInfo
 from hub.model.units import conversion
-from hub.runtime.actor import AsyncActor, Request
+from hub.runtime.actor import AsyncActor
 from hub.runtime.clock import Clock
 from hub.storage import registry as rows
 from hub.storage.database import Database
@@ -39,152 +61,6 @@ LOGGER = logging.getLogger(__name__)
 SILENT_AFTER_MS = 15 * 60_000
 DEVICE_LIMIT = 10_000
 SERIES_PER_DEVICE = 1_000
-
-
-@dataclass(frozen=True, slots=True)
-class DeviceView:
-    """A device with what belongs to it; ``last_ms`` is its newest reading."""
-
-    device: Device
-    availability: Availability
-    last_ms: int | None
-    series: tuple[Series, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class LatestRow:
-    """Newest value of a series in stored units; ``quality`` is measured, late or stale."""
-
-    series: Series
-    value: float
-    ts_ms: int
-    age_s: float
-    quality: str
-
-
-@dataclass(frozen=True, slots=True)
-class Declare(Request[tuple[int | None, ...]]):
-    """Register a device and its series; ``None`` for each series that may not be stored (yet)."""
-
-    device: DeviceInfo
-    series: tuple[SeriesInfo, ...]
-    entry_id: str
-    domain: str
-    found: bool = False
-    sample: str = ""
-    discovery: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ReportAvailability:
-    """An integration says whether it reaches a device."""
-
-    device_id: str
-    online: bool
-
-
-@dataclass(frozen=True, slots=True)
-class ShowStale:
-    """A retained value without time: shown, not stored."""
-
-    series: int
-    value: float
-
-
-@dataclass(frozen=True, slots=True)
-class CheckSilence:
-    """Look for devices that fell silent."""
-
-
-@dataclass(frozen=True, slots=True)
-class GetDevices(Request[tuple[DeviceView, ...]]):
-    """All devices."""
-
-
-@dataclass(frozen=True, slots=True)
-class GetDevice(Request[DeviceView]):
-    """One device. Raises NotFound."""
-
-    id: str
-
-
-@dataclass(frozen=True, slots=True)
-class CreateDevice(Request[DeviceView]):
-    """A person creates a device before anything reports for it. Raises Refused where the id is taken."""
-
-    info: DeviceInfo
-
-
-@dataclass(frozen=True, slots=True)
-class PatchDevice(Request[DeviceView]):
-    """Change name, role, area or parent."""
-
-    id: str
-    changes: dict[str, str | None]
-
-
-@dataclass(frozen=True, slots=True)
-class RemoveDevice(Request[None]):
-    """Forget a device and its series."""
-
-    id: str
-
-
-@dataclass(frozen=True, slots=True)
-class GetSeries(Request[tuple[Series, ...]]):
-    """All series, by public id."""
-
-
-@dataclass(frozen=True, slots=True)
-class FindSeries(Request[Series]):
-    """One series by public id. Raises NotFound."""
-
-    public_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class GetLatest(Request[tuple[LatestRow, ...]]):
-    """Newest values of these public ids, or of all series that have one."""
-
-    series: tuple[str, ...] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class GetInbox(Request[tuple[InboxItem, ...]]):
-    """What was found and waits, and what is ignored."""
-
-
-@dataclass(frozen=True, slots=True)
-class AddFromInbox(Request[DeviceView]):
-    """A person adds a found device. Raises NotFound where it does not wait."""
-
-    device_id: str
-    name: str | None = None
-    role: str | None = None
-    area: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class IgnoreInbox(Request[None]):
-    """A person does not want to see this device (again); adding it later stays possible."""
-
-    device_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class IgnoreSource(Request[None]):
-    """A person does not want to see anything that this integration entry finds."""
-
-    entry_id: str
-    ignored: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class ApplyDevices(Request[None]):
-    """Devices and discovery as the configuration names them: so it is after every start and reload."""
-
-    devices: tuple[DeviceInfo, ...]
-    discovery: str = "inbox"
 
 
 class DeviceActor(AsyncActor):
@@ -394,7 +270,7 @@ class DeviceActor(AsyncActor):
     ) -> None:
         """Write what is not known yet, then tell; known things cost nothing."""
         before = self._registry.devices.get(info.id)
-        device = _merged(before, info, entry_id, self._clock.now_ms())
+        device = merged(before, info, entry_id, self._clock.now_ms())
         new: dict[str, tuple[SeriesInfo, str]] = {}
         for one, unit in zip(series, units, strict=True):
             if self._registry.find(info.id, one.key) is None:
@@ -439,7 +315,7 @@ class DeviceActor(AsyncActor):
 
     async def _patch(self, device_id: str, changes: dict[str, str | None]) -> DeviceView:
         before = self._registry.device(device_id)
-        after = replace(before, **_checked_changes(changes))
+        after = replace(before, **checked_changes(changes))
         if after.parent is not None:
             self._check_parent(device_id, after.parent)
         await self._database.write(lambda conn: rows.save_device(conn, after), label="device")
@@ -487,7 +363,7 @@ class DeviceActor(AsyncActor):
             for name, value in (("name", wanted.name), ("role", wanted.role), ("area", wanted.area))
             if value is not None
         }
-        info = replace(item.device, **_checked_changes(changes))
+        info = replace(item.device, **checked_changes(changes))
         units = [conversion(one.quantity, one.unit).unit for one in item.series]
         await self._register(info, item.entry_id, item.series, units)
         await self._inbox.take_out(wanted.device_id)
@@ -497,57 +373,3 @@ class DeviceActor(AsyncActor):
 def _silent_after_ms(series: Series) -> int:
     """A series is stale after five of its usual intervals, at least a quarter of an hour."""
     return max(5 * (series.interval_ms or 0), SILENT_AFTER_MS)
-
-
-def _merged(before: Device | None, info: DeviceInfo, entry_id: str, now_ms: int) -> Device:
-    """Facts of the hardware follow the device; what a person may edit is only filled, never overwritten."""
-    if before is None:
-        return Device(
-            id=info.id,
-            name=info.name or info.id,
-            integration=entry_id,
-            kind=info.kind,
-            maker=info.maker,
-            model=info.model,
-            firmware=info.firmware,
-            serial=info.serial,
-            role=info.role or Role.NONE,
-            area=info.area,
-            parent=info.parent,
-            created_ms=now_ms,
-        )
-    return replace(
-        before,
-        name=info.name if info.name and before.name == before.id else before.name,
-        integration=before.integration or entry_id,
-        kind=info.kind or before.kind,
-        maker=info.maker or before.maker,
-        model=info.model or before.model,
-        firmware=info.firmware or before.firmware,
-        serial=info.serial or before.serial,
-        role=info.role if info.role and before.role is Role.NONE else before.role,
-        area=before.area or info.area,
-        parent=before.parent or info.parent,
-    )
-
-
-def _checked_changes(changes: Mapping[str, str | None]) -> dict[str, Any]:
-    """Values of a patch as the model wants them; an unknown field or role is refused."""
-    checked: dict[str, Any] = {}
-    for name, value in changes.items():
-        match name:
-            case "name" if value and len(value) <= 200:
-                checked["name"] = value
-            case "role" if value in {role.value for role in Role}:
-                checked["role"] = Role(value)
-            case "area" | "parent":
-                checked[name] = value or None
-            case _:
-                raise Refused(
-                    "WL-DEV-001",
-                    f"{name} cannot be {value!r}"[:120],
-                    where=name,
-                    hint="name, role, area and parent can be changed; roles are "
-                    + ", ".join(role.value for role in Role),
-                )
-    return checked

@@ -19,7 +19,7 @@ from hub.actors.registry import Registry
 from hub.energy.calendar import Buckets, buckets, label_of
 from hub.energy.cuts import cut_slots, slot_floor
 from hub.energy.minutes import minute_columns, minute_times
-from hub.energy.periods import PeriodColumns, aggregate
+from hub.energy.periods import PeriodColumns, aggregate, aggregate_each
 from hub.energy.slots import Rule, SlotColumns, step_of
 from hub.errors import Refused
 from hub.model.quality import Quality, ReadingFlag, shares
@@ -412,8 +412,8 @@ def _patched(
     for start_ms, end_ms in _runs(starts, ends):
         inside = _slots_in(conn, numbers, start_ms, end_ms, now_ms, families)
         within = (starts >= start_ms) & (ends <= end_ms)
-        for number, rows in inside.items():
-            parts[number].append(day_rows(rows, starts[within], ends[within]))
+        for number, rows in _day_rows_of_each(inside, starts[within], ends[within]).items():
+            parts[number].append(rows)
     return {
         number: _joined(found[number], parts[number], starts)
         if keep_rows
@@ -448,10 +448,28 @@ def _runs(starts: NDArray[np.int64], ends: NDArray[np.int64]) -> list[tuple[int,
 
 def day_rows(rows: SlotColumns, starts: NDArray[np.int64], ends: NDArray[np.int64]) -> SlotColumns:
     """Slots summed by day, without the days that hold nothing."""
-    periods = aggregate(rows, starts, ends)
+    return _known_days(aggregate(rows, starts, ends))[0]
+
+
+def _day_rows_of_each(
+    series: Mapping[int, SlotColumns], starts: NDArray[np.int64], ends: NDArray[np.int64]
+) -> dict[int, SlotColumns]:
+    """:func:`day_rows` of every series, with the same days."""
+    if not series:
+        return {}
+    rows, kept = _known_days(aggregate_each(list(series.values()), starts, ends))
+    borders = np.searchsorted(kept, np.arange(len(series) + 1) * len(starts)).tolist()
+    return {
+        number: rows.take(slice(low, high))
+        for number, low, high in zip(series, borders[:-1], borders[1:], strict=True)
+    }
+
+
+def _known_days(periods: PeriodColumns) -> tuple[SlotColumns, NDArray[np.intp]]:
+    """Days that hold something as rows, and their positions."""
     known_ms = periods.measured_ms + periods.late_ms + periods.estimated_ms + periods.suspect_ms
     some = np.flatnonzero((periods.count > 0) | periods.has_delta | (known_ms > 0))
-    return SlotColumns(
+    rows = SlotColumns(
         start_ms=periods.start_ms[some],
         delta=periods.delta[some],
         has_delta=periods.has_delta[some],
@@ -466,6 +484,7 @@ def day_rows(rows: SlotColumns, starts: NDArray[np.int64], ends: NDArray[np.int6
         suspect_ms=periods.suspect_ms[some].astype(np.int32),
         flags=periods.flags[some],
     )
+    return rows, some
 
 
 # --- minutes

@@ -15,12 +15,10 @@ from numpy.typing import NDArray
 
 from hub.energy.calendar import Buckets
 from hub.energy.cuts import part_of, share
-from hub.energy.periods import aggregate_many
+from hub.energy.periods import GridSums
 from hub.energy.slots import SLOT_MS
 from hub.storage import slots
 from hub.storage.amounts import Amounts, read_amounts
-
-_NARROW = np.iinfo(np.int32)
 
 
 class Grid(NamedTuple):
@@ -41,20 +39,25 @@ def amounts_from_slots(
     asked = int(starts[0]), int(ends[-1])
     starts, ends = starts - starts % SLOT_MS, ends + -ends % SLOT_MS
     first_ms, end_ms = int(starts[0]), int(ends[-1])
-    pieces = list(read_amounts(conn, numbers, slots.SLOT, first_ms, end_ms))
     width = (end_ms - first_ms) // SLOT_MS
-    deltas = np.zeros((len(numbers), width), np.int32 if _are_narrow(pieces) else np.int64)
-    known = np.zeros((len(numbers), width), np.bool_)
+    sums = GridSums(width, first_ms, starts, ends)
+    grid = Grid(
+        np.zeros((len(numbers), len(starts)), np.int64), np.zeros((len(numbers), len(starts)), np.bool_)
+    )
     rows = {number: row for row, number in enumerate(numbers)}
-    for piece in pieces:
-        row, at = rows[piece.series], _places(piece.start_ms, first_ms)
-        deltas[row, at] = np.where(piece.known, piece.delta, 0)
-        known[row, at] = piece.known
-    _reduce_edges(deltas, first_ms, asked, now_ms)
-    steps = aggregate_many(deltas, first_ms, starts, ends)
-    if known.all():
-        return Grid(steps, np.broadcast_to(ends > starts, steps.shape))
-    return Grid(steps, aggregate_many(known.view(np.int8), first_ms, starts, ends) > 0)
+    # one series after the other: a year of one fits where the processor finds it again, that of all does not
+    deltas, known = np.empty((1, width), np.int64), np.empty((1, width), np.bool_)
+    for number, pieces in read_amounts(conn, numbers, slots.SLOT, first_ms, end_ms):
+        deltas[:], known[:] = 0, False
+        for piece in pieces:
+            at = _places(piece, first_ms)
+            known[0, at] = piece.known
+            deltas[0, at] = piece.delta if piece.known.all() else np.where(piece.known, piece.delta, 0)
+        _reduce_edges(deltas, first_ms, asked, now_ms)
+        row = rows[number]
+        grid.steps[row] = sums.of(deltas)[0]
+        grid.known[row] = ends > starts if known.all() else sums.of(known.view(np.int8))[0] > 0
+    return grid
 
 
 def _reduce_edges(
@@ -80,10 +83,11 @@ def amounts_from_days(
     rows = {number: row for row, number in enumerate(numbers)}
     wanted = [number for number in numbers if len(loose[number]) < len(days)]
     first_ms, end_ms = int(days.start_ms[0]), int(days.end_ms[-1])
-    for piece in read_amounts(conn, wanted, slots.DAY, first_ms, end_ms) if wanted else ():
-        at = np.searchsorted(days.start_ms, piece.start_ms, side="right") - 1
-        steps[rows[piece.series], at] = piece.delta
-        known[rows[piece.series], at] = piece.known
+    for number, pieces in read_amounts(conn, wanted, slots.DAY, first_ms, end_ms) if wanted else ():
+        for piece in pieces:
+            at = np.searchsorted(days.start_ms, piece.start_ms, side="right") - 1
+            steps[rows[number], at] = piece.delta
+            known[rows[number], at] = piece.known
     for positions, together in by_positions(loose).items():
         at_rows = np.array([rows[number] for number in together])
         for low, high in _runs(positions):
@@ -106,22 +110,13 @@ def _between(
     return total[:, high] - total[:, low]
 
 
-def _places(start_ms: NDArray[np.int64], origin_ms: int) -> slice | NDArray[np.int64]:
+def _places(piece: Amounts, origin_ms: int) -> slice | NDArray[np.int64]:
     """Columns of these slots; most pieces have no hole and are copied as one stretch."""
-    first = (int(start_ms[0]) - origin_ms) // SLOT_MS
-    count = len(start_ms)
-    if int(start_ms[-1]) - int(start_ms[0]) == (count - 1) * SLOT_MS:
+    first, count = (piece.first_ms - origin_ms) // SLOT_MS, len(piece.delta)
+    even = piece.starts is None and piece.step_ms == SLOT_MS
+    if even or int(piece.start_ms[-1]) - piece.first_ms == (count - 1) * SLOT_MS:
         return slice(first, first + count)
-    return (start_ms - origin_ms) // SLOT_MS
-
-
-def _are_narrow(pieces: Sequence[Amounts]) -> bool:
-    """Whether all deltas fit into 32 bits, which halves the memory that is walked through."""
-    return all(
-        piece.delta.dtype.itemsize <= 4
-        or (_NARROW.min <= int(piece.delta.min()) and int(piece.delta.max()) <= _NARROW.max)
-        for piece in pieces
-    )
+    return (piece.start_ms - origin_ms) // SLOT_MS
 
 
 def by_positions(loose: Mapping[int, Sequence[int]]) -> dict[tuple[int, ...], list[int]]:

@@ -28,8 +28,11 @@ LOGGER = logging.getLogger(__name__)
 
 CONNECT_LIMIT_S = 60.0
 STEADY_AFTER_S = 60.0
-LET_GO_S = 3.0
+FINISH_S = 1.3
 """How long a source may take to finish what it has in hand when it is told to stop."""
+LET_GO_S = 0.5
+"""How long it may take after it was told once more; then it is left behind. Both together are less than the hub
+waits for an entry when it stops (:data:`hub.entries.STOP_LIMIT_S`), so that who does not let go is named."""
 FAILURES_TO_QUARANTINE = 5
 FAILURE_WINDOW_S = 60.0
 
@@ -118,10 +121,13 @@ class IntegrationActor(AsyncActor):
         )
 
     async def _end(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task], timeout=LET_GO_S)
-            if not self._task.done():
+        task = self._task
+        if task is not None:
+            # twice, as libraries lose a cancellation: asyncio.wait_for of Python 3.11 does
+            for limit_s in (FINISH_S, LET_GO_S):
+                task.cancel()
+                await asyncio.wait([task], timeout=limit_s)
+            if not task.done():
                 LOGGER.warning("integration %s does not let go and is left behind", self._intake.entry_id)
             self._task = None
         self._enter("stopped")
@@ -134,12 +140,11 @@ class IntegrationActor(AsyncActor):
                 await self._connect_and_run()
                 failure: BaseException = RetryLater("WL-INT-003", "the source ended without a reason")
             except asyncio.CancelledError:
-                task = asyncio.current_task()
-                if task is not None and task.cancelling():
-                    raise
                 failure = RetryLater("WL-INT-003", "the source cancelled itself")
             except BaseException as error:  # noqa: BLE001 - foreign code; SystemExit must not end the hub
                 failure = error
+            if _is_told_to_stop():
+                raise asyncio.CancelledError  # whatever the source made of it
             if self._clock.monotonic_s() - began_s > STEADY_AFTER_S:
                 self._backoff.reset()
                 self._failures.clear()
@@ -198,3 +203,8 @@ class IntegrationActor(AsyncActor):
         elif state == "running" and before == "retrying":
             LOGGER.info("integration %s works again", entry, extra=extra)
         self._bus.publish(EntryChanged(entry, self._integration.domain, state, detail))
+
+
+def _is_told_to_stop() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

@@ -21,7 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hub.actors.board import LatestBoard
+from hub.actors.counting import CountingBook, CountingView, GetCounting, SetCounting
 from hub.actors.derivation import DerivationStore, Span
+from hub.actors.doubts import GetSuspects, find_suspects
 from hub.actors.history import History, HistoryReader, ReadingsPage
 from hub.actors.live import LiveView, live_view
 from hub.actors.marks import MarkBook
@@ -29,7 +31,7 @@ from hub.actors.money import MoneyDesk
 from hub.actors.money_requests import MoneyRequest, MoneySettings
 from hub.actors.registry import Registry
 from hub.bus import EventBus
-from hub.energy.live import LiveSlots
+from hub.energy.live import LiveSlots, Outcome
 from hub.energy.slots import SLOT_MS, Rule
 from hub.errors import RetryLater, StorageCorrupt
 from hub.model.events import DeviceChanged, RangesDirtied, ReadingsStored, SlotsDerived
@@ -143,7 +145,9 @@ class ProcessingActor(AsyncActor):
         self._registry = registry
         self._board = board
         self._marks = marks
+        self._database = database
         self._store = DerivationStore(database, marks, zone, seal_after_ms)
+        self._counting = CountingBook(database, registry, zone)
         self._reader = HistoryReader(database, registry, self._store, zone)
         self._money = MoneyDesk(database, registry, board, zone, money)
         self._open = LiveSlots()
@@ -152,6 +156,7 @@ class ProcessingActor(AsyncActor):
         self._buffers: dict[int, _Buffered] = {}
         self._settling: dict[int, tuple[NDArray[np.int64], int]] = {}
         self._undecided: dict[int, int] = {}
+        self._rechosen: set[int] = set()
         self._seen_seq = 0
         self._work: asyncio.Task[None] | None = None
         self._work_again = False
@@ -163,6 +168,10 @@ class ProcessingActor(AsyncActor):
     async def setup(self) -> None:
         """Take up every range that was marked when the hub stopped."""
         await self._money.load()
+        new = [number for number in await self._counting.load() if self._registry.by_no(number)]
+        for number, span in (await self._store.stored_spans(new)).items():
+            self._soil(number, span.start_ms, span.end_ms)
+        self._rechosen.update(new)
         await self._store.follow_zone([one.no for one in self._registry.all_series()])
         for number, start_ms, end_ms in await self._store.load_marks():
             if self._registry.by_no(number) is not None:
@@ -194,6 +203,12 @@ class ProcessingActor(AsyncActor):
                 return self._later(self._reader.readings(series, start_ms, end_ms, limit, cursor))
             case MoneyRequest():
                 return self._later(self._money.answer(message))
+            case GetSuspects():
+                return self._later(find_suspects(self._database, self._registry, message))
+            case GetCounting(series):
+                return self._later(self._counting.view(series))
+            case SetCounting():
+                return self._later(self._choose(message))
             case GetLive():
                 return live_view(self._registry, self._board, self._clock.now_ms())
             case RangesDirtied(series, start_ms, end_ms):
@@ -217,31 +232,46 @@ class ProcessingActor(AsyncActor):
     def _fold(self, event: ReadingsStored) -> None:
         self._seen_seq = event.seq
         series, ts_ms, values, flags = event.series, event.ts_ms, event.values, event.flags
+        for number, first_ms, last_ms in self._counting.news(series, ts_ms):
+            self._soil(number, first_ms, last_ms + 1)
         if self._buffers or self._settling:
             keep = self._set_aside(event)
             series, ts_ms, values, flags = series[keep], ts_ms[keep], values[keep], flags[keep]
         if not len(series):
             return
         outcome = self._open.fold(series, ts_ms, values, flags)
-        for number in outcome.left:
-            mine = ts_ms[series == number]
+        if outcome.left:
+            self._soil_left(outcome, series, ts_ms)
+
+    def _soil_left(self, outcome: Outcome, series: NDArray[np.int32], ts_ms: NDArray[np.int64]) -> None:
+        """Series that are not followed live, or no more: derive from the first of these rows on, or earlier."""
+        inside = np.isin(series, list(outcome.left))
+        numbers, at = np.unique(series[inside], return_inverse=True)
+        order = np.lexsort((ts_ms[inside], at))
+        first = np.flatnonzero(np.diff(at[order], prepend=-1))
+        by_time = ts_ms[inside][order]
+        first_ms, last_ms = by_time[first], by_time[np.append(first[1:], len(order)) - 1]
+        spans = zip(numbers.tolist(), first_ms.tolist(), last_ms.tolist(), strict=True)
+        for number, begin_ms, end_ms in spans:
             self._started.discard(number)
-            first_ms = min(
-                int(mine.min()),
-                outcome.dirty_from_ms.get(number, int(mine.min())),
-                self._undecided.pop(number, int(mine.min())),
+            begin_ms = min(
+                begin_ms,
+                outcome.dirty_from_ms.get(number, begin_ms),
+                self._undecided.pop(number, begin_ms),
             )
-            self._soil(number, first_ms, int(mine.max()) + 1)
+            self._soil(number, begin_ms, end_ms + 1)
 
     def _set_aside(self, event: ReadingsStored) -> NDArray[np.bool_]:
         """Buffer the rows of series in work, drop those that a derivation has seen already."""
         keep = np.ones(len(event.series), np.bool_)
-        for number in list(self._settling):
-            seen_ms, until_seq = self._settling[number]
-            keep &= ~((event.series == number) & np.isin(event.ts_ms, seen_ms))
+        present = set(event.series.tolist())
+        for number, (seen_ms, until_seq) in list(self._settling.items()):
+            if number in present:
+                keep &= ~((event.series == number) & np.isin(event.ts_ms, seen_ms))
             if event.seq >= until_seq:
                 del self._settling[number]
-        for number, buffer in self._buffers.items():
+        for number in present.intersection(self._buffers):
+            buffer = self._buffers[number]
             mine = (event.series == number) & keep
             if mine.any():
                 buffer.ts_ms.append(event.ts_ms[mine])
@@ -254,12 +284,28 @@ class ProcessingActor(AsyncActor):
         span = Span(start_ms - start_ms % SLOT_MS, end_ms + -end_ms % SLOT_MS)
         before = self._dirty.get(number)
         self._dirty[number] = span if before is None else before.joined(span)
+        for counter in self._counting.shaped_by(number):
+            self._soil(counter, start_ms, end_ms)
 
     def _drop_unknown(self) -> None:
         for number in [no for no in self._started | self._dirty.keys() if self._registry.by_no(no) is None]:
             self._open.forget(number)
             self._started.discard(number)
             self._dirty.pop(number, None)
+
+    async def _choose(self, wanted: SetCounting) -> CountingView:
+        """Keep how a counter is spread, and derive it again soon."""
+        series, view = await self._counting.choose(wanted, self._clock.now_ms())
+        for number, span in (await self._store.stored_spans([series.no])).items():
+            self._soil(number, span.start_ms, span.end_ms)
+        self._rechosen.add(series.no)
+        return view
+
+    async def _settle_choices(self) -> None:
+        """Note in the store which chosen counters are wholly derived, so that no start does it again."""
+        for number in [no for no in self._rechosen if no not in self._dirty]:
+            await self._counting.settle(number)
+            self._rechosen.discard(number)
 
     # --- working
 
@@ -281,6 +327,7 @@ class ProcessingActor(AsyncActor):
                 await self._flush()
                 while self._dirty and self._clock.monotonic_s() < self._until_s:
                     await self._derive_some()
+                await self._settle_choices()
                 await self._store.derive_days(self._registry)
                 self._recovered()
             except (RetryLater, StorageCorrupt) as error:
@@ -295,7 +342,7 @@ class ProcessingActor(AsyncActor):
         done = [
             (number, start_ms)
             for number, start_ms in self._marks.past(self._seen_seq)[:CLEARED_PER_TURN]
-            if number not in self._dirty and number not in self._buffers
+            if not any(one in self._dirty or one in self._buffers for one in self._moved_by(number))
         ]
         cleared = [mark for mark in done if self._marks.clear(*mark, self._seen_seq)]
         if not len(changed.series) and not cleared:
@@ -306,6 +353,10 @@ class ProcessingActor(AsyncActor):
             self._distrust(series, changed.slots.start_ms)
             raise
         self._tell(series, changed.slots.start_ms, revision)
+
+    def _moved_by(self, number: int) -> list[int]:
+        """Series whose figures depend on readings of this one."""
+        return [number, *self._counting.shaped_by(number)]
 
     def _distrust(self, series: NDArray[np.int32], start_ms: NDArray[np.int64]) -> None:
         """These slots could not be written: derive them again, whenever their readings were taken."""
@@ -330,6 +381,7 @@ class ProcessingActor(AsyncActor):
             self._open.forget(number)
             self._started.discard(number)
             self._buffers[number] = _Buffered()
+            self._counting.begin(number)
             if part.end_ms < span.end_ms:
                 self._dirty[number] = Span(part.end_ms, span.end_ms)
             else:
@@ -358,13 +410,17 @@ class ProcessingActor(AsyncActor):
         if series is None:
             return
         self._settling[number] = (result.seen_ms, self._seen_seq + 2)
+        if result.at_tail:
+            self._counting.note_seen(number, result.derived.tail.last_ts_ms)
         if number in self._dirty:  # the rest of a long range comes next, the tail with it
             pass
         elif not result.at_tail:
             self._start_at_tail(number)
-        elif self._open.start(number, Rule.of(series), result.derived):
+        elif not self._counting.is_shaped(number) and self._open.start(
+            number, Rule.of(series), result.derived
+        ):
             self._started.add(number)
-        else:
+        elif result.derived.tail.last_ts_ms:  # it has readings at all
             self._undecided[number] = result.derived.tail.stable_ms
         if not buffer.ts_ms:
             return

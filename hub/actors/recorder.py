@@ -24,7 +24,8 @@ from hub.bus import EventBus
 from hub.errors import Bug, DiskFull, QueueFull, Rejection, StorageAway, StorageCorrupt, WattlineError
 from hub.model.admission import Admitted, Frontier, TimeLimits, admit
 from hub.model.events import HealthChanged, ReadingsStored
-from hub.model.reading import ReadingBatch, Stored
+from hub.model.names import printable
+from hub.model.reading import ReadingBatch, ReadingColumns, Stored, columns_of
 from hub.runtime.actor import AsyncActor, Request
 from hub.runtime.clock import Clock
 from hub.storage.batches import AppendOutcome, AppendRows, QuarantineRow
@@ -36,12 +37,15 @@ QUEUE_LIMIT_VALUES = 200_000
 COMMIT_LIMIT_VALUES = 20_000
 CONGESTED_SHARE = 0.8
 QUARANTINE_PER_COMMIT = 200
+HELD_PER_COMMIT = 50_000
+"""Readings of one commit that are kept aside, such as the backlog of a device with a wrong clock; the table keeps
+the newest 100,000."""
 PAYLOAD_BYTES = 4096
 
 
 @dataclass(frozen=True, slots=True)
 class StoreReadings(Request[Stored]):
-    """Store a batch; the answer comes after the commit.
+    """Store a batch; the answer comes after the commit. ``columns`` are its readings as arrays, if at hand.
 
     Raises:
         QueueFull: the queue (200,000 values) is over 80 % full.
@@ -49,6 +53,7 @@ class StoreReadings(Request[Stored]):
     """
 
     batch: ReadingBatch
+    columns: ReadingColumns | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +127,12 @@ class IngestLoad:
 @dataclass(slots=True)
 class _Waiting:
     batch: ReadingBatch
+    columns: ReadingColumns
     answer: asyncio.Future[Any]
     since_s: float
+
+    def __len__(self) -> int:
+        return len(self.columns.series)
 
 
 class RecorderActor(AsyncActor):
@@ -162,8 +171,8 @@ class RecorderActor(AsyncActor):
     def on_receive(self, message: Any) -> Any:
         """Take a batch into the queue, or tell how the queue is."""
         match message:
-            case StoreReadings(batch):
-                return self._enqueue(batch)
+            case StoreReadings(batch, columns):
+                return self._enqueue(batch, columns)
             case NoteRejections(source, rejections, payload):
                 self._note(source, rejections, payload)
             case SetTimeLimits(limits):
@@ -179,7 +188,7 @@ class RecorderActor(AsyncActor):
         if self._pump is not None:
             await self._pump
 
-    def _enqueue(self, batch: ReadingBatch) -> asyncio.Future[Any]:
+    def _enqueue(self, batch: ReadingBatch, columns: ReadingColumns | None) -> asyncio.Future[Any]:
         if self._load.values + len(batch) > self._load.limit * CONGESTED_SHARE and self._load.values:
             raise QueueFull(
                 "WL-ING-050",
@@ -191,7 +200,8 @@ class RecorderActor(AsyncActor):
         if not len(batch):
             answer.set_result(Stored())
             return answer
-        self._queue.append(_Waiting(batch, answer, self._clock.monotonic_s()))
+        columns = columns or columns_of(batch)
+        self._queue.append(_Waiting(batch, columns, answer, self._clock.monotonic_s()))
         self._load.values += len(batch)
         self._wake()
         return answer
@@ -212,20 +222,20 @@ class RecorderActor(AsyncActor):
                 LOGGER.exception("a commit failed for a reason of our own")
                 self._fail(waiting, Bug("WL-REC-001", f"a commit failed: {type(error).__name__}"))
             finally:
-                self._load.values -= sum(len(one.batch) for one in waiting)
+                self._load.values -= sum(len(one) for one in waiting)
                 self._load.oldest_since_s = self._queue[0].since_s if self._queue else None
 
     def _take(self) -> list[_Waiting]:
         """The oldest batches, up to one commit's worth; at least one, however large."""
         taken: list[_Waiting] = []
         room = COMMIT_LIMIT_VALUES
-        while self._queue and (not taken or len(self._queue[0].batch) <= room):
+        while self._queue and (not taken or len(self._queue[0]) <= room):
             taken.append(self._queue.popleft())
-            room -= len(taken[-1].batch)
+            room -= len(taken[-1])
         return taken
 
     async def _commit(self, waiting: list[_Waiting]) -> None:
-        admitted = self._admit([one.batch for one in waiting])
+        admitted = self._admit(waiting)
         seq = self._tally.seq + 1
         marks = self._marks.needed(admitted.series, admitted.ts_ms, seq)
         quarantine = self._quarantine[:QUARANTINE_PER_COMMIT] + self._quarantined(waiting, admitted)
@@ -251,16 +261,14 @@ class RecorderActor(AsyncActor):
         self._publish(seq, admitted, outcome, rows.arrival_ms)
         self._answer(waiting, admitted, outcome)
 
-    def _admit(self, batches: Sequence[ReadingBatch]) -> Admitted:
+    def _admit(self, waiting: Sequence[_Waiting]) -> Admitted:
         self._frontier.cover(self._registry.count)
-        counts = [len(batch) for batch in batches]
+        counts = [len(one) for one in waiting]
         return admit(
             self._frontier,
-            np.array([number for batch in batches for number in batch.series], np.int32),
-            np.array([ts for batch in batches for ts in batch.ts_ms], np.int64),
-            np.array([value for batch in batches for value in batch.values], np.float64),
-            np.repeat(np.array([batch.arrival_ms for batch in batches], np.int64), counts),
-            np.repeat(np.array([batch.imported for batch in batches], np.bool_), counts),
+            *_joined([one.columns for one in waiting]),
+            np.repeat(np.array([one.batch.arrival_ms for one in waiting], np.int64), counts),
+            np.repeat(np.array([one.batch.imported for one in waiting], np.bool_), counts),
             self._limits,
             self._registry.deltas,
         )
@@ -292,22 +300,25 @@ class RecorderActor(AsyncActor):
         results = outcome.outcome
         if not admitted.refused and not results.any():
             for one in waiting:
-                _resolve(one.answer, Stored(accepted=len(one.batch)))
+                _resolve(one.answer, Stored(accepted=len(one)))
             return
         first = 0
         by_row = dict(zip(admitted.row.tolist(), results.tolist(), strict=True))
         refused = {one.row: one for one in admitted.refused}
+        held = {one.row for one in admitted.refused if one.quarantined}
+        if len(held) > HELD_PER_COMMIT:
+            held = set(sorted(held)[:HELD_PER_COMMIT])
         for one in waiting:
             rejections: list[Rejection] = []
             accepted = duplicates = 0
-            for position in range(len(one.batch)):
+            for position in range(len(one)):
                 row = first + position
                 item = one.batch.item[position]
                 name = self._registry.name_of(one.batch.series[position])
                 if row in refused:
                     why = refused[row]
                     field = "ts" if why.code in _TIME_CODES else name
-                    rejections.append(Rejection(item, why.code, why.text, field, why.quarantined))
+                    rejections.append(Rejection(item, why.code, why.text, field, row in held))
                 elif by_row[row] == 2:
                     rejections.append(Rejection(item, "WL-ING-043", _CONFLICT, name))
                 else:
@@ -317,7 +328,7 @@ class RecorderActor(AsyncActor):
             self._tally.rejected.update(rejection.code for rejection in rejections)
             self._tally.conflicts += sum(rejection.code == "WL-ING-043" for rejection in rejections)
             _resolve(one.answer, Stored(accepted, duplicates, tuple(rejections)))
-            first += len(one.batch)
+            first += len(one)
 
     def _quarantined(self, waiting: list[_Waiting], admitted: Admitted) -> list[QuarantineRow]:
         """Rows for the refusals of this commit that can be imported again once their cause is gone."""
@@ -326,9 +337,9 @@ class RecorderActor(AsyncActor):
         first = 0
         for one in waiting if wanted else ():
             batch = one.batch
-            for position in range(len(batch)):
+            for position in range(len(one)):
                 why = wanted.get(first + position)
-                if why is not None and len(rows) < QUARANTINE_PER_COMMIT:
+                if why is not None and len(rows) < HELD_PER_COMMIT:
                     number = batch.series[position]
                     rows.append(
                         QuarantineRow(
@@ -342,7 +353,7 @@ class RecorderActor(AsyncActor):
                             field=self._registry.name_of(number),
                         )
                     )
-            first += len(batch)
+            first += len(one)
         return rows
 
     def _note(self, source: str, rejections: tuple[Rejection, ...], payload: bytes) -> None:
@@ -357,8 +368,8 @@ class RecorderActor(AsyncActor):
                 ts_ms=None,
                 value=None,
                 code=one.code,
-                text=one.text,
-                field=one.field,
+                text=printable(one.text),
+                field=printable(one.field),
                 payload=payload[:PAYLOAD_BYTES],
             )
             for one in rejections[: max(room, 0)]
@@ -411,9 +422,16 @@ def _resolve(answer: asyncio.Future[Any], stored: Stored) -> None:
         answer.set_result(stored)
 
 
+def _joined(batches: Sequence[ReadingColumns]) -> ReadingColumns:
+    if len(batches) == 1:
+        return batches[0]
+    empty = columns_of(ReadingBatch("", 0))  # a commit may hold refusals alone
+    return ReadingColumns(*(np.concatenate(column) for column in zip(empty, *batches, strict=True)))
+
+
 def _source_of_rows(waiting: list[_Waiting], admitted: Admitted) -> list[str]:
     """Source per admitted row that is not fresh, which a conflict row names; empty where all are fresh."""
     if admitted.fresh.all():
         return []
-    by_row = [one.batch.source for one in waiting for _ in range(len(one.batch))]
+    by_row = [one.batch.source for one in waiting for _ in range(len(one))]
     return [by_row[row] for row in admitted.row.tolist()]

@@ -19,6 +19,7 @@ from typing import Any
 
 import voluptuous as vol
 
+from hub.cli.lag import LagWatch
 from hub.errors import QueueFull, RetryLater, WattlineError
 from hub.model.reading import ReadingBatch, Stored
 from hub.plugins.api import CannotConnect, Integration, InvalidAuth, Source
@@ -28,7 +29,6 @@ from hub.plugins.testing import MemoryIntake
 CONNECT_LIMIT_S = 30.0
 CANCEL_LIMIT_S = 2.0
 LAG_LIMIT_S = 0.25
-_LAG_STEP_S = 0.02
 _SPARE_S = 20.0
 _ALLOWED_OURS = "hub.plugins.api"
 _OURS = ("hub", "web", "integrations")
@@ -258,11 +258,11 @@ class _Trial:
         self._options = options
         self._seconds = seconds
         self._pushed = bool(integration.endpoints)
-        self._worst_lag_s = 0.0
+        self._lag = LagWatch()
 
     async def run(self) -> None:
         """All points that need a running source."""
-        watching = asyncio.create_task(self._watch_lag())
+        watching = asyncio.create_task(self._lag.watch())
         try:
             steps: tuple[tuple[str, Callable[[Source, ClockedIntake], Awaitable[str]]], ...] = (
                 ("stores readings", self._stores),
@@ -275,8 +275,8 @@ class _Trial:
                     break
         finally:
             watching.cancel()
-        held = f"the event loop was held for {self._worst_lag_s:.2f} s; use asyncio.to_thread for what blocks"
-        self._report.note("does not block", held if self._worst_lag_s > LAG_LIMIT_S else "")
+        held = f"the event loop was held for {self._lag.worst_s:.2f} s; use asyncio.to_thread for what blocks"
+        self._report.note("does not block", held if self._lag.worst_s > LAG_LIMIT_S else "")
 
     async def _step(self, point: str, step: Callable[[Source, ClockedIntake], Awaitable[str]]) -> bool:
         """Connect, do one step, cancel the source, disconnect."""
@@ -343,13 +343,6 @@ class _Trial:
         await asyncio.wait({running}, timeout=CANCEL_LIMIT_S)
         refused = f"; refused: {intake.rejected[0].text}" if intake.rejected else ""
         return f"{missing} within {self._seconds:g} s{refused}"
-
-    async def _watch_lag(self) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            due_s = loop.time() + _LAG_STEP_S
-            await asyncio.sleep(_LAG_STEP_S)
-            self._worst_lag_s = max(self._worst_lag_s, loop.time() - due_s)
 
 
 def _ended(running: asyncio.Task[None]) -> str:

@@ -239,6 +239,12 @@ HUB: Final[Mapping[str, CodeText]] = {
         "1 MiB for the API; 16 MiB, unpacked 64 MiB, for readings.",
         "Send it in parts.",
     ),
+    "WL-API-414": CodeText(
+        "address too long",
+        "The address of the request is longer than 64 KiB, or one of its headers longer than 8 KiB.",
+        "A request is read into memory before anything is known of its sender.",
+        "Ask for fewer series at a time, or send readings in the body.",
+    ),
     "WL-API-415": CodeText(
         "content type or packing not known",
         "The body is of another type, or packed in another way, than this address reads.",
@@ -500,5 +506,11 @@ HUB: Final[Mapping[str, CodeText]] = {
         "The file or directory that was named cannot be written.",
         "It exists already, or owner, rights or room stand against it.",
         "Name another.",
+    ),
+    "WL-CLI-015": CodeText(
+        "wrong use of a command",
+        "A command, an option or a value on the command line is not known, or one is missing.",
+        "A misspelt option would be ignored in silence.",
+        "`--help` behind the command lists what it takes.",
     ),
 }

@@ -91,6 +91,13 @@ READINGS: Final[Mapping[str, CodeText]] = {
         "Found devices are stored when a person has added them.",
         "Add it in the inbox.",
     ),
+    "WL-ING-025": CodeText(
+        "kind does not fit",
+        "The kind that a sender names is not the one of the series, or the quantity has no such kind: a power is"
+        " a state and no counter.",
+        "Amounts that are taken for readings of a register, or the reverse, would become false energy.",
+        "Correct the kind, leave it out, or use another series key.",
+    ),
     "WL-ING-030": CodeText(
         "time not readable",
         "The time is neither a number nor an ISO 8601 text of the calendar.",
@@ -444,6 +451,18 @@ READINGS: Final[Mapping[str, CodeText]] = {
         "The range lies outside 1970 to 2200.",
         "Nothing is measured there.",
         "Ask for another range.",
+    ),
+    "WL-NRG-004": CodeText(
+        "no counter",
+        "The series is no register that counts up.",
+        "Only what a counter shows is spread between its readings.",
+        "Name a counter, such as main-meter.energy_import; GET /api/v1/series tells each kind.",
+    ),
+    "WL-NRG-005": CodeText(
+        "nothing to spread by",
+        "There is less than a week of measured energy for a profile, or the device has no power series.",
+        "Without them the shape would be a guess.",
+        "Stay with `gap: flat` and `shape: none`, and choose again later.",
     ),
     "WL-REC-001": CodeText(
         "bug: commit failed",

@@ -32,6 +32,10 @@ _FIRST_MS = -86_400_000
 _LAST_MS = 7_258_118_400_000  # 2200-01-01 UTC
 
 
+WEEK_HOURS = 168
+_EPOCH_WEEK_HOUR = 72  # 1970 began on a Thursday
+
+
 @dataclass(frozen=True, slots=True)
 class Buckets:
     """Consecutive buckets of a calendar.
@@ -143,6 +147,17 @@ def buckets(zone: str, resolution: str, start_ms: int, end_ms: int) -> Buckets:
     if resolution in ("1d", "1mo", "1y"):
         return _dated(zone, start_ms, end_ms, resolution)
     raise Refused("WL-NRG-002", f"no calendar for {resolution[:12]!r}", hint="1m, 15m, 1h, 1d, 1mo or 1y")
+
+
+def week_hours(zone: str, ts_ms: Int64) -> Int64:
+    """Hour of the local week of each instant, 0 for Monday's first and 167 for Sunday's last."""
+    if not len(ts_ms):
+        return np.empty(0, np.int64)
+    offsets = _offsets(zone, int(ts_ms.min()), int(ts_ms.max()))
+    seconds = ts_ms // 1000
+    stretch = np.searchsorted(offsets.since_s, seconds, side="right") - 1
+    hours = (seconds + offsets.offset_s[stretch]) // 3600
+    return np.asarray((hours + _EPOCH_WEEK_HOUR) % WEEK_HOURS, np.int64)
 
 
 def local_date(zone: str, ts_ms: int) -> date:

@@ -9,7 +9,7 @@ not ``anchored`` and older readings exist, it asks again with several times the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,7 @@ from hub.energy.intervals import (
     slot_of,
 )
 from hub.energy.slots import MAX_REGISTER, SLOT_MS, Int64, Ints, Readings, Rule, SlotColumns, SlotSums, finish
+from hub.energy.spread import Spread, steps_joined
 from hub.model.quality import Flag, ReadingFlag
 from hub.model.reading import MAX_ABS_VALUE
 from hub.model.series import Behaviour
@@ -37,7 +38,7 @@ LOOKBACK_READINGS = 32
 LOOKAHEAD_MS = counter.CONFIRM_MS + counter.STALL_MS
 LOOKAHEAD_READINGS = 8
 REVISION_MS = counter.CONFIRM_MS + counter.STALL_MS
-"""A new reading in order changes nothing that is older than this before the last good reading."""
+"""A new reading in order of a register that moves changes nothing older than this before the last good one."""
 
 MAX_DELTA = 1 << 41
 """Largest single amount of a delta series in steps (2.2 GWh); a larger one is left out as suspect."""
@@ -48,8 +49,8 @@ class Tail:
     """Where the stream stands at its last reading, for going on from there.
 
     ``ready``: the state is ordinary (the last reading is good, nothing is pending), so live readings can be
-    folded onto ``sums``, the one open slot. ``stable_ms``: rows of slots before it cannot be changed by
-    readings that arrive in order.
+    folded onto ``sums``, the one open slot. ``stable_ms``: rows of slots before it are not changed by readings
+    that arrive in order, but for a counter that stood still or at zero: :func:`hub.energy.reach.reach` tells.
     """
 
     ready: bool
@@ -96,6 +97,17 @@ class _Track:
     anchored: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Registers:
+    """Usable readings of a counter: positions, times, steps, which a person accepted, which pairs are normal."""
+
+    at: Int64
+    ts_ms: Int64
+    steps: Int64
+    accepted: NDArray[np.bool_] | None
+    normal: NDArray[np.bool_]
+
+
 def derive(
     rule: Rule,
     readings: Readings,
@@ -104,6 +116,7 @@ def derive(
     *,
     from_first: bool = False,
     to_last: bool = False,
+    spread: Spread | None = None,
 ) -> Derived:
     """Slots that begin in ``[start_ms, end_ms)``; both are taken down or up to slot borders.
 
@@ -112,6 +125,8 @@ def derive(
         readings: sorted, unique; with context before and after the range.
         from_first: the readings begin with the very first of the series, so no lookback is missing.
         to_last: the readings end with the last one stored, so nothing more can be asked for.
+        spread: how a counter's amounts are spread inside their intervals; flat without it. A power series must
+            cover all the readings that are given.
 
     The rows are the best these readings allow; ``anchored`` and ``settled`` say whether they are final.
     """
@@ -123,7 +138,9 @@ def derive(
         track = _counter_track(rule, readings, start_ms, from_first=from_first)
     else:
         track = _delta_track(rule, readings, start_ms, from_first=from_first)
-    sums = _sums(rule, readings, track, start_ms, end_ms)
+    if spread is not None and spread.power is not None:
+        track = _joined(track)
+    sums = _sums(rule, readings, track, start_ms, end_ms, spread)
     slots = finish(sums, rule.scale, gauge=rule.is_gauge, power=rule.is_gauge and rule.has_energy)
     return Derived(
         slots,
@@ -137,9 +154,30 @@ def usable(rule: Rule, readings: Readings) -> NDArray[np.bool_]:
     """Readings whose value can be a measurement of this series at all."""
     size = np.abs(readings.value)
     if rule.is_gauge:
-        return np.asarray(size <= min(rule.value_limit, MAX_ABS_VALUE))
-    largest = MAX_DELTA if rule.behaviour is Behaviour.DELTA else MAX_REGISTER
-    return np.asarray(size < largest / rule.scale)
+        good = size <= min(rule.value_limit, MAX_ABS_VALUE)
+    else:
+        good = size < (MAX_DELTA if rule.behaviour is Behaviour.DELTA else MAX_REGISTER) / rule.scale
+    if not (readings.flags & _JUDGED).any():
+        return np.asarray(good)
+    said_good = (readings.flags & ReadingFlag.ACCEPTED) != 0
+    good |= said_good & (size <= MAX_ABS_VALUE) & rule.is_gauge
+    return np.asarray(good & ((readings.flags & ReadingFlag.REJECTED) == 0))
+
+
+def accepted(readings: Readings) -> NDArray[np.bool_] | None:
+    """Readings that a person said are good; None where there is none."""
+    said = (readings.flags & ReadingFlag.ACCEPTED) != 0
+    return said if said.any() else None
+
+
+def registers(rule: Rule, readings: Readings) -> Registers:
+    """What the counter state machine sees of the readings."""
+    at = np.flatnonzero(usable(rule, readings))
+    ts_ms = readings.ts_ms[at]
+    steps = np.rint(readings.value[at] * rule.scale).astype(np.int64)
+    said = accepted(readings)
+    said_at = None if said is None else said[at]
+    return Registers(at, ts_ms, steps, said_at, counter.normal_pairs(rule, ts_ms, steps, said_at))
 
 
 def _classes(readings: Readings) -> NDArray[np.uint8]:
@@ -178,17 +216,17 @@ def _gauge_track(rule: Rule, readings: Readings, start_ms: int, *, from_first: b
 
 
 def _counter_track(rule: Rule, readings: Readings, start_ms: int, *, from_first: bool) -> _Track:
-    good = usable(rule, readings)
-    at = np.flatnonzero(good)
-    ts = readings.ts_ms[at]
-    register = np.rint(readings.value[at] * rule.scale).astype(np.int64)
+    found = registers(rule, readings)
     begin, anchored = 0, from_first
-    if not from_first and len(at):
-        known = counter.anchor(ts, counter.normal_pairs(rule, ts, register), start_ms)
-        anchored = known is not None and int(at[known]) > USUAL_OF
+    if not from_first and len(found.at):
+        known = counter.anchor(found.ts_ms, found.steps, found.normal, start_ms)
+        anchored = known is not None and int(found.at[known]) > USUAL_OF
         begin = known if known is not None else 0
-    decided = counter.decide(rule, ts[begin:], register[begin:])
-    at_run = at[begin:]
+    said = None if found.accepted is None else found.accepted[begin:]
+    decided = counter.decide(rule, found.ts_ms[begin:], found.steps[begin:], said)
+    at_run = found.at[begin:]
+    good = np.zeros(len(readings), np.bool_)
+    good[found.at] = True
     good[at_run] = ~decided.suspect
     length = np.diff(readings.ts_ms)
     gap = gaps(rule, readings.ts_ms, np.arange(len(length)), length)
@@ -219,7 +257,8 @@ def _delta_track(rule: Rule, readings: Readings, start_ms: int, *, from_first: b
     length = np.diff(readings.ts_ms)
     amount = np.rint(np.where(good, readings.value, 0.0) * rule.scale).astype(np.int64)
     if rule.steps_per_ms != float("inf"):
-        good[1:] &= np.abs(amount[1:]) <= rule.steps_per_ms * length + rule.tolerance_steps
+        plausible = np.abs(amount[1:]) <= rule.steps_per_ms * length + rule.tolerance_steps
+        good[1:] &= plausible | ((readings.flags[1:] & ReadingFlag.ACCEPTED) != 0)
     gap = gaps(rule, readings.ts_ms, np.arange(len(length)), length)
     time_class = _classes(readings)
     time_class[~good[1:]] = TimeClass.SUSPECT
@@ -237,13 +276,31 @@ def _delta_track(rule: Rule, readings: Readings, start_ms: int, *, from_first: b
     )  # fmt: skip
 
 
-def _sums(rule: Rule, readings: Readings, track: _Track, start_ms: int, end_ms: int) -> SlotSums:
+def _joined(track: _Track) -> _Track:
+    """A register's waiting for its next digit as one interval with the step."""
+    t0_ms, t1_ms, amount = steps_joined(track.t0_ms, track.t1_ms, track.first)
+    return replace(track, t0_ms=t0_ms, t1_ms=t1_ms, first=amount, second=amount)
+
+
+def _spread(spread: Spread, track: _Track, inside: NDArray[np.bool_], pieces: Pieces) -> Int64:
+    """Amounts of the intervals' pieces by the rules of the counter."""
+    t0_ms, t1_ms = track.t0_ms[inside], track.t1_ms[inside]
+    until = np.concatenate([_ZERO, np.cumsum(track.gap)])
+    first, end = np.searchsorted(track.time_t0_ms, t0_ms), np.searchsorted(track.time_t0_ms, t1_ms)
+    return spread.amounts(track.first[inside], t0_ms, t1_ms, until[end] > until[first], pieces)
+
+
+def _sums(
+    rule: Rule, readings: Readings, track: _Track, start_ms: int, end_ms: int, spread: Spread | None = None
+) -> SlotSums:
     """Everything of the track that falls into the range, summed by slot."""
     inside = (track.t1_ms > start_ms) & (track.t0_ms < end_ms)
     energy = cut(track.t0_ms[inside], track.t1_ms[inside])
     length = (track.t1_ms - track.t0_ms)[inside]
     if rule.is_gauge:
         acc = gauge_pieces(track.first[inside], track.second[inside], energy, length, hold=rule.hold)
+    elif spread is not None and rule.behaviour is Behaviour.COUNTER:
+        acc = _spread(spread, track, inside, energy)
     else:
         acc = amount_pieces(track.first[inside], energy, length)
     timed = (track.time_t1_ms > start_ms) & (track.time_t0_ms < end_ms)
@@ -347,8 +404,18 @@ def _settled(rule: Rule, readings: Readings, track: _Track, end_ms: int) -> bool
     if track.last_good < 0 or (track.pending_ms is not None and track.pending_ms < end_ms):
         return False
     if rule.behaviour is Behaviour.COUNTER:
-        return int(readings.ts_ms[-1]) >= end_ms + LOOKAHEAD_MS
+        return int(readings.ts_ms[-1]) >= end_ms + LOOKAHEAD_MS and _moved(readings, track, end_ms)
     return int(readings.ts_ms[track.last_good]) >= end_ms
+
+
+def _moved(readings: Readings, track: _Track, end_ms: int) -> bool:
+    """Whether the register left the value of the range's end for good, so that no later rise is spread into it."""
+    ts_ms = readings.ts_ms[track.good]
+    at = max(int(np.searchsorted(ts_ms, end_ms)) - 1, 0)
+    other = np.flatnonzero(track.points[at:] != track.points[at])
+    if len(other) and counter.calm_after(ts_ms, at + int(other[0])) < len(ts_ms):
+        return True
+    return int(ts_ms[-1]) > end_ms + counter.STILL_MS + counter.CONFIRM_MS
 
 
 def _tail(readings: Readings, track: _Track, sums: SlotSums, end_ms: int) -> Tail:
@@ -368,5 +435,6 @@ def _tail(readings: Readings, track: _Track, sums: SlotSums, end_ms: int) -> Tai
     )
 
 
+_JUDGED = ReadingFlag.ACCEPTED | ReadingFlag.REJECTED
 _NONE: Int64 = np.empty(0, np.int64)
 _ZERO: Int64 = np.zeros(1, np.int64)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,6 +11,9 @@ from numpy.typing import NDArray
 
 from hub.energy.slots import SLOT_MS, Float64, Int64, SlotColumns
 from hub.model.quality import Quality, shares
+
+_FEW_SLOTS = 8
+"""Up to here a sum by columns is faster than one by buckets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,34 @@ def aggregate(slots: SlotColumns, bucket_starts_ms: Int64, bucket_ends_ms: Int64
     """
     low = np.searchsorted(slots.start_ms, bucket_starts_ms)
     high = np.searchsorted(slots.start_ms, bucket_ends_ms)
+    return _summed(slots, low, high, bucket_starts_ms, bucket_ends_ms)
+
+
+def aggregate_each(
+    series: Sequence[SlotColumns], bucket_starts_ms: Int64, bucket_ends_ms: Int64
+) -> PeriodColumns:
+    """As :func:`aggregate` of many short series, with the buckets of one after those of the other.
+
+    The slots of all are summed at once: a few days of one are soon summed, but not so soon asked for.
+    """
+    base = np.cumsum([0, *(len(one) for one in series)])[:-1]
+    low = [np.searchsorted(one.start_ms, bucket_starts_ms) for one in series]
+    high = [np.searchsorted(one.start_ms, bucket_ends_ms) for one in series]
+    count = len(bucket_starts_ms)
+    shift = np.repeat(base, count)
+    return _summed(
+        SlotColumns.joined(series),
+        np.concatenate(low) + shift,
+        np.concatenate(high) + shift,
+        np.tile(bucket_starts_ms, len(series)),
+        np.tile(bucket_ends_ms, len(series)),
+    )
+
+
+def _summed(
+    slots: SlotColumns, low: Int64, high: Int64, bucket_starts_ms: Int64, bucket_ends_ms: Int64
+) -> PeriodColumns:
+    """Rows ``[low, high)`` of each bucket, summed; neither falls from one bucket to the next."""
     known_ms = _known_ms(slots)
     weighable = ~np.isnan(slots.mean)
     weight = np.where(weighable, known_ms, 0).astype(np.float64)
@@ -85,6 +117,48 @@ def aggregate(slots: SlotColumns, bucket_starts_ms: Int64, bucket_ends_ms: Int64
     )
 
 
+class GridSums:
+    """Sums of a dense grid of slots from ``first_ms`` on into buckets, for many series with the same grid.
+
+    Buckets follow each other without holes; parts outside the grid count as nothing.
+    """
+
+    def __init__(self, slots: int, first_ms: int, bucket_starts_ms: Int64, bucket_ends_ms: Int64) -> None:
+        low = np.clip((bucket_starts_ms - first_ms) // SLOT_MS, 0, slots)
+        high = np.clip((bucket_ends_ms - first_ms) // SLOT_MS, 0, slots)
+        self._filled = np.flatnonzero(high > low)
+        self._low = low[self._filled]
+        self._end = int(high[self._filled[-1]]) if len(self._filled) else 0
+        self._buckets = len(low)
+        self._width = self._even_width(low, high)
+
+    def _even_width(self, low: Int64, high: Int64) -> int:
+        """Slots of every bucket but the first and the last, where these are few and the same; else 0."""
+        if len(low) < 4 or len(self._filled) < len(low):
+            return 0
+        widths = high[1:-1] - low[1:-1]
+        return int(widths[0]) if widths[0] <= _FEW_SLOTS and (widths == widths[0]).all() else 0
+
+    def of(self, deltas: NDArray[np.integer[Any]]) -> Int64:
+        """Grids (one row each) → int64 of shape (series, buckets)."""
+        result = np.zeros((deltas.shape[0], self._buckets), np.int64)
+        if self._width:
+            self._add_evenly(deltas, result)
+        elif len(self._filled):
+            inside = deltas[:, : self._end]
+            result[:, self._filled] = np.add.reduceat(inside, self._low, axis=1, dtype=np.int64)
+        return result
+
+    def _add_evenly(self, deltas: NDArray[np.integer[Any]], result: Int64) -> None:
+        """A few additions of whole columns: a tenth of what the sum of every bucket on its own costs."""
+        first, second, last = int(self._low[0]), int(self._low[1]), int(self._low[-1])
+        inner = result[:, 1:-1]
+        for at in range(second, second + self._width):
+            inner += deltas[:, at : last : self._width]
+        result[:, 0] = deltas[:, first:second].sum(axis=1, dtype=np.int64)
+        result[:, -1] = deltas[:, last : self._end].sum(axis=1, dtype=np.int64)
+
+
 def aggregate_many(
     deltas: NDArray[np.integer[Any]], first_ms: int, bucket_starts_ms: Int64, bucket_ends_ms: Int64
 ) -> Int64:
@@ -93,15 +167,7 @@ def aggregate_many(
     Buckets follow each other without holes; parts outside the grid count as nothing. Returns int64 of shape
     (series, buckets).
     """
-    slots = deltas.shape[1]
-    low = np.clip((bucket_starts_ms - first_ms) // SLOT_MS, 0, slots)
-    high = np.clip((bucket_ends_ms - first_ms) // SLOT_MS, 0, slots)
-    result = np.zeros((deltas.shape[0], len(low)), np.int64)
-    filled = np.flatnonzero(high > low)
-    if len(filled):
-        end = int(high[filled[-1]])
-        result[:, filled] = np.add.reduceat(deltas[:, :end], low[filled], axis=1, dtype=np.int64)
-    return result
+    return GridSums(deltas.shape[1], first_ms, bucket_starts_ms, bucket_ends_ms).of(deltas)
 
 
 def _known_ms(slots: SlotColumns) -> Int64:

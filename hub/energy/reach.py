@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from hub.energy import counter
-from hub.energy.derive import REVISION_MS, usable
+from hub.energy.derive import REVISION_MS, registers, usable
 from hub.energy.intervals import USUAL_OF
-from hub.energy.slots import SLOT_MS, Int64, Readings, Rule
+from hub.energy.slots import SLOT_MS, Readings, Rule
 from hub.model.series import Behaviour
 
 
@@ -57,32 +57,18 @@ def reach(rule: Rule, readings: Readings, first_ms: int, last_ms: int) -> Reach:
     return Reach(start_ms - start_ms % SLOT_MS, end_ms + -end_ms % SLOT_MS, enough_before, enough_after)
 
 
-def _registers(rule: Rule, readings: Readings) -> tuple[Int64, Int64]:
-    good = usable(rule, readings)
-    return readings.ts_ms[good], np.rint(readings.value[good] * rule.scale).astype(np.int64)
-
-
 def _decided_before(rule: Rule, before: Readings, first_ms: int) -> tuple[int, bool]:
     """Time up to which every decision was made without the change."""
-    ts_ms, register = _registers(rule, before)
-    known = counter.anchor(ts_ms, counter.normal_pairs(rule, ts_ms, register), first_ms)
-    earliest_ms = int(ts_ms[0 if known is None else known]) if len(ts_ms) else first_ms
+    found = registers(rule, before)
+    known = counter.anchor(found.ts_ms, found.steps, found.normal, first_ms)
+    earliest_ms = int(found.ts_ms[0 if known is None else known]) if len(found.at) else first_ms
     return min(earliest_ms, first_ms - REVISION_MS), known is not None
 
 
 def _decided_after(rule: Rule, after: Readings, last_ms: int) -> tuple[int, bool]:
     """Time from which the state is the same with and without the change."""
-    ts_ms, register = _registers(rule, after)
-    if not len(ts_ms):
+    found = registers(rule, after)
+    if not len(found.at):
         return last_ms, False
-    breaks = np.flatnonzero(~counter.normal_pairs(rule, ts_ms, register))
-    ends = [*breaks.tolist(), len(ts_ms) - 1]
-    begin = 0
-    for end in ends:
-        calm = counter.calm_after(ts_ms, begin)
-        if calm <= end:
-            same = int(np.searchsorted(ts_ms, ts_ms[calm] + counter.STALL_MS, side="right"))
-            if same <= end:
-                return int(ts_ms[same]), True
-        begin = end + 1
-    return int(ts_ms[-1]), False
+    same = counter.same_after(found.ts_ms, found.steps, found.normal)
+    return int(found.ts_ms[-1 if same is None else same]), same is not None

@@ -33,7 +33,14 @@ _STEPS_PER_UNIT = {
 }
 _COARSE = frozenset({Quantity.POWER, Quantity.APPARENT_POWER, Quantity.REACTIVE_POWER, Quantity.OTHER})
 _HELD = frozenset({Quantity.PRICE, Quantity.CARBON_INTENSITY})
-_DEFAULT_LIMIT_W = 250_000.0
+_DEFAULT_LIMIT = {
+    Quantity.ENERGY: 250_000.0,
+    Quantity.REACTIVE_ENERGY: 250_000.0,
+    Quantity.HEAT: 250_000.0,
+    Quantity.GAS: 25.0,
+    Quantity.WATER: 25.0,
+}
+"""Fastest rise of a counter without a rating per hour: 250 kWh, or 25 m3 (gas of that heat, a DN 40 water pipe)."""
 MAX_REGISTER = 1 << 61
 """Largest register in steps; a value beyond it (over 2e15 Wh) is no measurement and left out as suspect."""
 
@@ -96,8 +103,8 @@ class Rule:
     def steps_per_ms(self) -> float:
         """Fastest plausible rise of a counter in steps per millisecond; infinite without a limit."""
         limit = self.physical_limit
-        if limit is None and self.quantity in (Quantity.ENERGY, Quantity.HEAT):
-            limit = _DEFAULT_LIMIT_W
+        if limit is None:
+            limit = _DEFAULT_LIMIT.get(self.quantity)
         return float("inf") if limit is None else limit * self.scale / 3_600_000.0
 
     @property

@@ -24,10 +24,15 @@ class Flag(IntFlag):
 
 
 class ReadingFlag(IntFlag):
-    """Stored beside each reading; zero for nearly all of them."""
+    """Beside each reading; zero for nearly all of them. Only ``LATE`` is stored, the others are a person's word.
+
+    ``ACCEPTED``: good whatever physics says. ``REJECTED``: wrong and ignored, though it looks plausible.
+    """
 
     NONE = 0
     LATE = 1
+    ACCEPTED = 2
+    REJECTED = 4
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,10 @@ The sign of a power is said once, in :mod:`hub.model`. A batch holds values in *
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from hub.errors import Rejection
 
@@ -61,6 +65,25 @@ class ReadingBatch:
             else round(sent * handle.factor + handle.offset, 6)
         )
         self.item.append(item)
+
+
+class ReadingColumns(NamedTuple):
+    """The readings of a batch as they go into a commit."""
+
+    series: NDArray[np.int32]
+    ts_ms: NDArray[np.int64]
+    values: NDArray[np.float64]
+
+
+def columns_of(batch: ReadingBatch) -> ReadingColumns:
+    """A batch as arrays.
+
+    Raises:
+        OverflowError, TypeError, ValueError: it holds what is no reading.
+    """
+    return ReadingColumns(
+        np.array(batch.series, np.int32), np.array(batch.ts_ms, np.int64), np.array(batch.values, np.float64)
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -127,6 +127,12 @@ _BEHAVIOUR_OF_QUANTITY = {
     Quantity.WATER: Behaviour.COUNTER,
 }
 
+_STATES = frozenset((
+    Quantity.POWER, Quantity.APPARENT_POWER, Quantity.REACTIVE_POWER, Quantity.VOLTAGE, Quantity.CURRENT,
+    Quantity.FREQUENCY, Quantity.POWER_FACTOR, Quantity.TEMPERATURE, Quantity.HUMIDITY, Quantity.IRRADIANCE,
+    Quantity.STATE_OF_CHARGE, Quantity.CARBON_INTENSITY,
+))  # fmt: skip
+
 
 def known_series(key: str, *, unit: str | None = None, kind: str | None = None) -> SeriesInfo:
     """What a pushed key means: ``energy_import`` is a kWh counter, ``power_l1`` a W gauge, others gauges.
@@ -137,7 +143,8 @@ def known_series(key: str, *, unit: str | None = None, kind: str | None = None) 
         kind: ``gauge``, ``counter`` or ``delta`` where the sender says more than the name.
 
     Raises:
-        Refused: ``WL-ING-020`` for a unit that does not fit, ``WL-ING-021`` for an unknown kind.
+        Refused: ``WL-ING-020`` for a unit that does not fit, ``WL-ING-021`` for an unknown kind, ``WL-ING-025``
+            for a register of what is a state (a counter of watts).
     """
     if kind is not None and kind not in {b.value for b in Behaviour}:
         raise Refused(
@@ -149,7 +156,34 @@ def known_series(key: str, *, unit: str | None = None, kind: str | None = None) 
         quantity, behaviour, usual_unit, direction = known
         sent = unit if unit is not None else usual_unit
         conversion(quantity, sent)
+        _refuse_register(key, quantity, kind)
         return SeriesInfo(key, quantity, Behaviour(kind) if kind else behaviour, sent, direction)
     quantity = quantity_of_unit(unit) if unit else Quantity.OTHER
+    _refuse_register(key, quantity, kind)
     behaviour = Behaviour(kind) if kind else _BEHAVIOUR_OF_QUANTITY.get(quantity, Behaviour.GAUGE)
     return SeriesInfo(key, quantity, behaviour, unit)
+
+
+def same_kind(key: str, known: Behaviour | None, kind: str | None) -> None:
+    """A sender that names a kind has to name the one of the series.
+
+    Raises:
+        Refused: ``WL-ING-025``: amounts taken for register readings, or the reverse, would be false energy.
+    """
+    if kind is not None and known is not None and known.value != kind:
+        raise Refused(
+            "WL-ING-025",
+            f"{key} is a {known.value}, not a {kind}",
+            where=f"kinds.{key}",
+            hint="send it under another name, or leave the kind out",
+        )
+
+
+def _refuse_register(key: str, quantity: Quantity, kind: str | None) -> None:
+    if kind in ("counter", "delta") and quantity in _STATES:
+        raise Refused(
+            "WL-ING-025",
+            f"{quantity.value} is a state and no {kind}",
+            where=f"kinds.{key}",
+            hint="a register has a unit such as kWh or m3",
+        )

@@ -24,9 +24,11 @@ from hub.errors import CannotConnect, InvalidAuth, QueueFull, Refused, Rejection
 from hub.model.device import Availability, Device, DeviceInfo
 from hub.model.names import device_id, series_key
 from hub.model.reading import MAX_ABS_VALUE, NO_TIME, ReadingBatch, SeriesHandle, Stored
-from hub.model.series import Behaviour, Direction, Role, SeriesInfo, known_series
+from hub.model.series import Behaviour, Direction, Role, SeriesInfo, known_series, same_kind
 from hub.model.times import epoch_ms, iso_ms
 from hub.model.units import Quantity, conversion, quantity_of_unit
+from hub.plugins.declaring import declare_each
+from hub.plugins.options import Revealing, device_name, duration_s, host_name, password, whole
 
 API_VERSION = 1
 """Raised when a change here breaks integrations; a manifest names the version it was made for."""
@@ -75,6 +77,9 @@ class Intake(Protocol):
 
     def handle(self, device: str, key: str) -> SeriesHandle | None:
         """Handle of a registered series, in the unit its first message named; None where there is none (yet)."""
+
+    def behaviour(self, device: str, key: str) -> Behaviour | None:
+        """Whether a registered series is a gauge, a counter or a delta; None where there is none (yet)."""
 
     async def declare(
         self, device: DeviceInfo, series: Sequence[SeriesInfo], *, found: bool = False, sample: str = ""
@@ -230,6 +235,7 @@ __all__ = [
     "Refused",
     "Rejection",
     "RetryLater",
+    "Revealing",
     "Role",
     "SeriesHandle",
     "SeriesInfo",
@@ -237,12 +243,19 @@ __all__ = [
     "Stored",
     "WattlineError",
     "conversion",
+    "declare_each",
     "device_id",
+    "device_name",
+    "duration_s",
     "epoch_ms",
     "hookimpl",
+    "host_name",
     "iso_ms",
     "known_series",
+    "password",
     "poll",
     "quantity_of_unit",
+    "same_kind",
     "series_key",
+    "whole",
 ]

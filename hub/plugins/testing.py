@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from hub.errors import Refused, Rejection, WattlineError
 from hub.model.device import DeviceInfo
 from hub.model.reading import MAX_ABS_VALUE, NO_TIME, ReadingBatch, SeriesHandle, Stored
-from hub.model.series import SeriesInfo
+from hub.model.series import Behaviour, SeriesInfo
 from hub.model.units import conversion
 from hub.plugins.api import BrokerAddress
 
@@ -61,6 +61,11 @@ class MemoryIntake:
             return None
         change = conversion(self.infos[name].quantity, self.infos[name].unit)
         return SeriesHandle(self._numbers[name], change.factor, change.offset)
+
+    def behaviour(self, device: str, key: str) -> Behaviour | None:
+        """As declared first."""
+        info = self.infos.get(f"{device}.{key}")
+        return None if info is None else info.behaviour
 
     async def declare(
         self, device: DeviceInfo, series: Sequence[SeriesInfo], *, found: bool = False, sample: str = ""
@@ -113,7 +118,7 @@ class MemoryIntake:
             self.changed.notify_all()
         return Stored(accepted, duplicates, tuple(rejections))
 
-    async def wait_rows(self, count: int, timeout_s: float = 10.0) -> None:
+    async def wait_rows(self, count: int, timeout_s: float = 30.0) -> None:
         """Return as soon as ``count`` rows are stored.
 
         Raises:

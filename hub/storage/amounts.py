@@ -34,49 +34,73 @@ _ROWS = (
 
 
 class Amounts(NamedTuple):
-    """Rows of one series in time order; ``delta`` means nothing where ``known`` is false."""
+    """Rows of one series in time order; ``delta`` means nothing where ``known`` is false.
 
-    series: int
-    start_ms: NDArray[np.int64]
+    They are ``step_ms`` apart from ``first_ms`` on; where that is 0, ``starts`` says when each begins.
+    """
+
+    first_ms: int
+    step_ms: int
     delta: NDArray[np.integer]
     known: NDArray[np.bool_]
+    starts: NDArray[np.int64] | None = None
+
+    @property
+    def start_ms(self) -> NDArray[np.int64]:
+        """When each row begins."""
+        if self.starts is not None:
+            return self.starts
+        return self.first_ms + self.step_ms * np.arange(len(self.delta), dtype=np.int64)
 
 
 def read_amounts(
     conn: sa.Connection, series: Sequence[int], resolution: str, start_ms: int, end_ms: int
-) -> Iterator[Amounts]:
-    """Pieces with the amounts that start in ``[start_ms, end_ms)``: those out of blocks first, then rows.
+) -> Iterator[tuple[int, list[Amounts]]]:
+    """Each series that has amounts that start in ``[start_ms, end_ms)``, with the pieces of them.
 
-    Where two pieces of a series name the same start, the later one is right.
+    Where two pieces name the same start, the later one is right. A block is unpacked when its series is
+    asked for: the next one finds the memory of this one still near.
 
     Raises:
         StorageCorrupt: ``WL-STO-012``, a block is damaged.
     """
     bounds = {"series": list(series), "end_ms": end_ms}
-    blocks = {"resolution": f"{resolution}.{_FAMILY}", "first_ms": period_of(resolution, start_ms)}
-    for number, data in conn.execute(_BLOCKS, bounds | blocks).cursor.fetchall():
-        columns = metric_codec.decode(_FAMILY, data)
-        piece = Amounts(number, columns["start_ms"], columns["delta"], columns["has_delta"])
-        inside = _inside(piece, start_ms, end_ms)
-        if len(inside.start_ms):
-            yield inside
+    wanted = {"resolution": f"{resolution}.{_FAMILY}", "first_ms": period_of(resolution, start_ms)}
+    blocks: dict[int, list[bytes]] = {}
     # the driver's own rows: toolkit rows cost as much again, and there may be a hundred thousand
-    rows = conn.execute(_ROWS, bounds | {"resolution": resolution, "first_ms": start_ms}).cursor.fetchall()
-    if rows:
-        yield from _by_series(*zip(*rows, strict=True))
+    for number, data in conn.execute(_BLOCKS, bounds | wanted).cursor.fetchall():
+        blocks.setdefault(number, []).append(data)
+    found = conn.execute(_ROWS, bounds | {"resolution": resolution, "first_ms": start_ms}).cursor.fetchall()
+    rows = dict(_by_series(*zip(*found, strict=True))) if found else {}
+    for number in sorted(blocks.keys() | rows.keys()):
+        pieces = [_inside(_unpacked(data), start_ms, end_ms) for data in blocks.get(number, ())]
+        if number in rows:
+            pieces.append(rows[number])
+        yield number, [piece for piece in pieces if len(piece.delta)]
+
+
+def _unpacked(data: bytes) -> Amounts:
+    run = metric_codec.decode_run(_FAMILY, data)
+    columns = run.columns
+    return Amounts(run.first_ms, run.step_ms, columns["delta"], columns["has_delta"], columns.get("start_ms"))
 
 
 def _inside(piece: Amounts, start_ms: int, end_ms: int) -> Amounts:
+    count = len(piece.delta)
+    if piece.starts is None:
+        last_ms = piece.first_ms + piece.step_ms * (count - 1)
+        if piece.first_ms >= start_ms and last_ms < end_ms:
+            return piece
     starts = piece.start_ms
-    if starts[0] >= start_ms and starts[-1] < end_ms:
-        return piece
     low, high = np.searchsorted(starts, [start_ms, end_ms]).tolist()
-    return Amounts(piece.series, starts[low:high], piece.delta[low:high], piece.known[low:high])
+    first_ms = int(starts[low]) if low < count else end_ms
+    cut = None if piece.starts is None else starts[low:high]
+    return Amounts(first_ms, piece.step_ms, piece.delta[low:high], piece.known[low:high], cut)
 
 
 def _by_series(
     numbers: Sequence[int], starts: Sequence[int], deltas: Sequence[int | None]
-) -> Iterator[Amounts]:
+) -> Iterator[tuple[int, Amounts]]:
     if None in deltas:
         known = np.array([delta is not None for delta in deltas], np.bool_)
         delta = np.array([delta or 0 for delta in deltas], np.int64)
@@ -86,4 +110,7 @@ def _by_series(
     series, start_ms = np.array(numbers, np.int64), np.array(starts, np.int64)
     borders = np.flatnonzero(np.r_[True, series[1:] != series[:-1]]).tolist()
     for low, high in zip(borders, [*borders[1:], len(series)], strict=True):
-        yield Amounts(int(series[low]), start_ms[low:high], delta[low:high], known[low:high])
+        yield (
+            int(series[low]),
+            Amounts(int(start_ms[low]), 0, delta[low:high], known[low:high], start_ms[low:high]),
+        )

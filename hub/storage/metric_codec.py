@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 import threading
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import zstandard
@@ -51,18 +51,35 @@ def encode(family: str, start_ms: NDArray[np.int64], columns: Mapping[str, NDArr
     return header + _compressor().compress(b"".join(parts))
 
 
+class Run(NamedTuple):
+    """So many rows, ``step_ms`` apart from ``first_ms`` on; where that is 0 the columns hold ``start_ms``."""
+
+    first_ms: int
+    step_ms: int
+    rows: int
+    columns: Columns
+
+
 def decode(family: str, data: bytes, *, wanted: Sequence[str] | None = None) -> Columns:
     """Bytes → ``start_ms`` and the columns of ``family`` (or only the ``wanted`` ones).
 
     Raises:
         StorageCorrupt: ``WL-STO-012`` for bytes that are no such block.
     """
+    run = decode_run(family, data, wanted=wanted)
+    if run.step_ms == 0:
+        return run.columns
+    return {"start_ms": run.first_ms + run.step_ms * np.arange(run.rows, dtype=np.int64), **run.columns}
+
+
+def decode_run(family: str, data: bytes, *, wanted: Sequence[str] | None = None) -> Run:
+    """As :func:`decode`, without writing out the starts of rows that are evenly apart."""
     try:
         codec, number, rows, first_ms, step_ms = _HEADER.unpack_from(data)
         if codec != CODEC or number != _FAMILY_NO[family]:
             raise ValueError(f"codec {codec}, family {number}")
         raw = _decompressor().decompress(data[_HEADER.size :])
-        return _unpacked(family, raw, rows, first_ms, step_ms, wanted)
+        return Run(first_ms, step_ms, rows, _unpacked(family, raw, rows, first_ms, step_ms, wanted))
     except (struct.error, zstandard.ZstdError, ValueError, KeyError, IndexError) as error:
         raise StorageCorrupt(
             "WL-STO-012",
@@ -75,12 +92,10 @@ def _unpacked(
     family: str, raw: bytes, rows: int, first_ms: int, step_ms: int, wanted: Sequence[str] | None
 ) -> Columns:
     at = 0
+    columns: Columns = {}
     if step_ms == 0:
-        starts = first_ms + np.cumsum(np.frombuffer(raw, "<i8", rows))
+        columns["start_ms"] = first_ms + np.cumsum(np.frombuffer(raw, "<i8", rows))
         at = rows * 8
-    else:
-        starts = first_ms + step_ms * np.arange(rows, dtype=np.int64)
-    columns: Columns = {"start_ms": starts}
     for name in FAMILIES[family]:
         dtype = _DTYPES[raw[at]]
         if wanted is None or name in wanted:

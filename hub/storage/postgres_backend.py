@@ -115,11 +115,13 @@ class PostgresBackend:
 
     async def close(self) -> None:
         """Close all connections."""
-        await self._writing.run(self._discard())
-        await self._writing.run(self._write_engine.dispose())
-        await self._reading.run(self._read_engine.dispose())
-        self._writing.stop()
-        self._reading.stop()
+        try:
+            await self._writing.run(self._discard())
+            await self._writing.run(self._write_engine.dispose())
+            await self._reading.run(self._read_engine.dispose())
+        finally:
+            self._writing.stop()
+            self._reading.stop()
 
     def size_bytes(self) -> int:
         """Size of the database as of the newest look, at the start and whenever the writer is idle."""
@@ -205,15 +207,27 @@ class PostgresBackend:
 
     @asynccontextmanager
     async def _guarded(self) -> AsyncIterator[None]:
-        """Translate failures of the store; a connection that failed once is not trusted again."""
+        """Translate failures of the store; a connection that failed once is not trusted again.
+
+        Nor is one after an error that nobody foresaw: the driver may still believe to be in the transaction
+        that failed, and would refuse the next ones, or make them parts of it.
+        """
         try:
             yield
-        except STORE_ERRORS as error:
-            known = _refused(error, self.where) or storage_error(error, self.where)
+        except GeneratorExit:
+            raise
+        except BaseException as error:
+            known = self._known(error)
+            if known is not None or not _is_orderly(error):
+                await self._discard()
             if known is None:
                 raise
-            await self._discard()
             raise known from error
+
+    def _known(self, error: BaseException) -> WattlineError | None:
+        if not isinstance(error, STORE_ERRORS):
+            return None
+        return _refused(error, self.where) or storage_error(error, self.where)
 
     async def _discard(self) -> None:
         writer, self._writer = self._writer, None
@@ -225,7 +239,7 @@ class PostgresBackend:
                 raw.terminate()  # no goodbye: a server that is away would not hear it
             await writer.invalidate()
             await writer.close()
-        except STORE_ERRORS as error:
+        except Exception as error:  # noqa: BLE001 - it is given up anyway, and what failed before is what counts
             LOGGER.debug("closing a failed connection failed too: %s", error)
 
 
@@ -237,8 +251,18 @@ def _for_asyncpg(url: sa.URL) -> sa.URL:
     return url.set(drivername="postgresql+asyncpg", query=query)
 
 
-def _refused(error: BaseException, where: str) -> WattlineError | None:
+def _is_orderly(error: BaseException) -> bool:
+    """A refusal by the server or by a job of the hub: its transaction was rolled back, the connection is good."""
+    return isinstance(error, WattlineError) or _sqlstate(error) is not None
+
+
+def _sqlstate(error: BaseException) -> str | None:
     state = getattr(error.orig if isinstance(error, sa.exc.DBAPIError) else error, "sqlstate", None)
+    return state if isinstance(state, str) else None
+
+
+def _refused(error: BaseException, where: str) -> WattlineError | None:
+    state = _sqlstate(error)
     if state not in _REFUSED:
         return None
     code, message = _REFUSED[state]

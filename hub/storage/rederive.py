@@ -21,10 +21,12 @@ from hub.energy.derive import (
     Derived,
     derive,
 )
+from hub.energy.doubts import OpenDoubt, open_doubts
 from hub.energy.intervals import USUAL_OF
 from hub.energy.reach import reach
 from hub.energy.slots import SLOT_MS, Readings, Rule
-from hub.model.series import Series
+from hub.model.series import Behaviour, Series
+from hub.storage.counting import FLAT, load_counting, spread_of
 from hub.storage.readings import Columns, read_after, read_before, read_columns
 
 FIRST_MS = 0
@@ -52,16 +54,40 @@ class Rederived:
 def rederive(conn: sa.Connection, series: Series, start_ms: int, end_ms: int) -> Rederived:
     """Derive the slots of ``[start_ms, end_ms)`` and whatever their readings touch beside them."""
     start_ms, end_ms = _touched(conn, series, start_ms, end_ms)
+    found = _derived(conn, series, start_ms, end_ms)
+    seen_ms = found.readings.ts_ms[-_SEEN_TAIL:]
+    return Rederived(series.no, start_ms, end_ms, found.derived, seen_ms, found.to_last)
+
+
+def doubts_in(conn: sa.Connection, series: Series, start_ms: int, end_ms: int) -> list[OpenDoubt]:
+    """What of a series is kept aside in ``[start_ms, end_ms)`` for a person or later readings to decide."""
+    found = _derived(conn, series, start_ms, end_ms)
+    return open_doubts(Rule.of(series), found.readings, start_ms, end_ms, from_first=found.from_first)
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    readings: Readings
+    derived: Derived
+    from_first: bool
+    to_last: bool
+
+
+def _derived(conn: sa.Connection, series: Series, start_ms: int, end_ms: int) -> _Found:
+    """The range derived, with as much context as it needs."""
     rule = Rule.of(series)
+    counting = load_counting(conn, series.no) if series.behaviour is Behaviour.COUNTER else FLAT
     back, ahead = LOOKBACK_READINGS, LOOKAHEAD_READINGS
     while True:
         readings, from_first, to_last = _fetch(conn, series.no, start_ms, end_ms, back, ahead)
-        derived = derive(rule, readings, start_ms, end_ms, from_first=from_first, to_last=to_last)
+        spread = spread_of(conn, series, counting, readings) if counting != FLAT else None
+        derived = derive(
+            rule, readings, start_ms, end_ms, from_first=from_first, to_last=to_last, spread=spread
+        )
         if (derived.anchored or from_first) and (derived.settled or to_last):
-            break
+            return _Found(readings, derived, from_first, to_last)
         back *= 1 if derived.anchored else _WIDEN
         ahead *= 1 if derived.settled else _WIDEN
-    return Rederived(series.no, start_ms, end_ms, derived, readings.ts_ms[-_SEEN_TAIL:], to_last)
 
 
 def _touched(conn: sa.Connection, series: Series, start_ms: int, end_ms: int) -> tuple[int, int]:

@@ -29,6 +29,12 @@ def load_series(conn: sa.Connection) -> list[Series]:
     return [_series(row) for row in rows]
 
 
+def read_series(conn: sa.Connection, number: int) -> Series | None:
+    """One series by its number; None where it is gone."""
+    row = conn.execute(sa.select(tables.series).where(tables.series.c.no == number)).mappings().first()
+    return None if row is None else _series(row)
+
+
 def save_device(conn: sa.Connection, device: Device) -> None:
     """Insert a device or replace its row."""
     values = asdict(device) | {"role": device.role.value}

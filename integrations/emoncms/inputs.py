@@ -6,6 +6,7 @@ for a false zero in a meter's series is worse than a gap. ``null`` says nothing 
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -38,6 +39,11 @@ class Frame:
     node: str
     ts_ms: int
     inputs: list[tuple[str, float]] = field(default_factory=list)
+    names: set[str] = field(default_factory=set)
+
+
+class _Pairs(list[tuple[str, Any]]):
+    """A JSON object with every pair it has; a name that stands twice is seen by that."""
 
 
 @dataclass(slots=True)
@@ -57,7 +63,12 @@ class Heard:
             self.rejections.append(Rejection(index, "WL-ING-042", "value is no number", _path(name)))
         elif not clean:
             self.rejections.append(Rejection(index, "WL-ING-011", "input has no name", _path(name)))
+        elif clean in frame.names:
+            frame.inputs[:] = [one for one in frame.inputs if one[0] != clean]
+            text = "name stands twice in the frame, so its value is unknown"
+            self.rejections.append(Rejection(index, "WL-ING-005", text, _path(name)))
         else:
+            frame.names.add(clean)
             frame.inputs.append((clean, number))
 
 
@@ -90,9 +101,9 @@ def bulk(parameters: Mapping[str, str], now_ms: int) -> Heard:
         Refused: ``WL-ING-062`` data that is no such list, ``WL-ING-03x`` a time that is none.
     """
     rows = _json(parameters.get("data", ""))
-    if not isinstance(rows, list) or not rows:
+    if type(rows) is not list or not rows:
         raise Refused("WL-ING-062", "Format error, json string supplied is not valid")
-    usable = [(index, row) for index, row in enumerate(rows) if isinstance(row, list) and len(row) >= 3]
+    usable = [(index, row) for index, row in enumerate(rows) if type(row) is list and len(row) >= 3]
     base_ms, keep_absolute = _base(parameters, usable, now_ms)
     heard = Heard()
     count = 0
@@ -125,9 +136,9 @@ def node_name(node: Any) -> str:
 
 def _full_json(text: str, frame: Frame, take_time: bool, heard: Heard) -> None:
     document = _json(text)
-    if not isinstance(document, dict):
+    if not isinstance(document, _Pairs):
         raise Refused("WL-ING-062", "Format error, json string supplied is not valid")
-    for position, (name, value) in enumerate(document.items()):
+    for position, (name, value) in enumerate(document):
         _count(position)
         if name.lower() != "time":
             heard.take(frame, 0, name, value)
@@ -153,8 +164,8 @@ def _slots(row: list[Any]) -> Iterator[tuple[str, Any]]:
     """Values by position from 1; ``null`` takes a position, an object names its own."""
     position = 0
     for value in row[2:]:
-        if isinstance(value, dict):
-            yield from value.items()
+        if isinstance(value, _Pairs):
+            yield from value
         else:
             position += 1
             yield str(position), value
@@ -188,8 +199,9 @@ def _plain_number(value: Any) -> float | None:
 
 def _json(text: str) -> Any:
     try:
-        return orjson.loads(text)
-    except (orjson.JSONDecodeError, UnicodeEncodeError) as error:
+        document = orjson.loads(text)
+        return json.loads(text, object_pairs_hook=_Pairs) if "{" in text else document
+    except (ValueError, UnicodeEncodeError, RecursionError) as error:
         raise Refused("WL-ING-062", "Format error, json string supplied is not valid") from error
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from hub.plugins.api import DeviceInfo, Intake, Quantity, Refused, SeriesHandle, SeriesInfo
+from hub.plugins.api import DeviceInfo, Intake, Quantity, Refused, SeriesHandle, SeriesInfo, declare_each
 from integrations.emoncms.mapping import device_of, series_of
 
 MAX_INPUTS = 20_000
@@ -81,7 +81,7 @@ class Nodes:
             else:
                 handles[node, name] = kept
             self._remember(device.id, name)
-        for name, handle in (await _declared(device, infos, intake)).items():
+        for name, handle in (await declare_each(intake, device, infos)).items():
             if isinstance(handle, Refused):
                 refused[node, name] = handle
             else:
@@ -91,22 +91,3 @@ class Nodes:
         if len(self._names) > MAX_INPUTS:
             self._names.clear()
         self._names.setdefault(device, set()).add(name)
-
-
-async def _declared(
-    device: DeviceInfo, infos: dict[str, SeriesInfo], intake: Intake
-) -> dict[str, SeriesHandle | Refused]:
-    """Handle or refusal of each; all in one call, and one by one where that call is refused."""
-    if not infos:
-        return {}
-    try:
-        handles = await intake.declare(device, list(infos.values()))
-    except Refused as error:
-        if len(infos) == 1:
-            return dict.fromkeys(infos, error)
-        answers: dict[str, SeriesHandle | Refused] = {}
-        for name, info in infos.items():
-            answers |= await _declared(device, {name: info}, intake)
-        return answers
-    waiting = Refused("WL-ING-024", "device waits in the inbox or is ignored")
-    return {name: waiting if one is None else one for name, one in zip(infos, handles, strict=True)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from hub.plugins.api import (
+    Behaviour,
     DeviceInfo,
     Intake,
     Quantity,
@@ -12,6 +13,7 @@ from hub.plugins.api import (
     SeriesHandle,
     SeriesInfo,
     known_series,
+    same_kind,
     series_key,
 )
 from integrations.http_json.items import About, Head
@@ -71,9 +73,12 @@ async def _resolve_device(
     intake: Intake, device: DeviceInfo, heads: Sequence[Head], handles: Handles, refused: dict[Head, Refused]
 ) -> None:
     infos: dict[Head, SeriesInfo] = {}
+    kinds: dict[str, Behaviour] = {}
     for head in heads:
         try:
             info = _series_info(head)
+            same_kind(info.key, intake.behaviour(device.id, info.key) or kinds.get(info.key), head[3])
+            kinds.setdefault(info.key, info.behaviour)
         except Refused as error:
             refused[head] = error
             continue
@@ -115,9 +120,8 @@ def _series_info(head: Head) -> SeriesInfo:
 
 
 def _says_nothing(head: Head, info: SeriesInfo) -> bool:
-    """Neither the sender nor the name tells what it is: then the series as registered rules, in its unit."""
-    _, _, unit, kind = head
-    return unit is None and kind is None and info.quantity is Quantity.OTHER
+    """Neither the sender nor the name tells what it measures: then the series as registered rules, in its unit."""
+    return head[2] is None and info.quantity is Quantity.OTHER
 
 
 def _device_info(device: str, abouts: Sequence[About]) -> DeviceInfo:

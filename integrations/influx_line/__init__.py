@@ -6,7 +6,7 @@ from hub.plugins.api import Endpoint, Integration, hookimpl
 from integrations.influx_line.answers import v1_denied, v2_denied
 from integrations.influx_line.heads import Heads
 from integrations.influx_line.lines import LineReader
-from integrations.influx_line.query import QueryEndpoints, health, ping
+from integrations.influx_line.query import QueryEndpoints, health, ping, ready
 from integrations.influx_line.schema import SCHEMA
 from integrations.influx_line.source import connect
 from integrations.influx_line.write import WriteEndpoints
@@ -36,7 +36,9 @@ def hub_integration() -> Integration:
             ),
             Endpoint("GET", "/ping", ping, None, summary="Alive, and which version (InfluxDB)"),
             Endpoint("HEAD", "/ping", ping, None, summary="Alive, and which version (InfluxDB)"),
+            Endpoint("GET", "/api/v2/ping", ping, None, summary="Alive, and which version (InfluxDB 2.x)"),
             Endpoint("GET", "/health", health, None, summary="Alive (InfluxDB 2.x)"),
+            Endpoint("GET", "/ready", ready, None, summary="Ready (InfluxDB 2.x)"),
         ],
         always=True,
     )

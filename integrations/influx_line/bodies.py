@@ -24,10 +24,22 @@ _CONTROLS = bytes(code for code in (*range(32), 127) if code != 10)
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """Some lines; ``plain`` ones may be read the fast way."""
+    """Some lines; ``plain`` ones may be read the fast way.
 
-    lines: list[str]
+    ``cut`` says where lines end if newlines alone do not.
+    """
+
+    text: str
     plain: bool
+    cut: list[str] | None = None
+
+    @property
+    def lines(self) -> list[str]:
+        """The lines, blank ones too."""
+        return self.text.split("\n") if self.cut is None else self.cut
+
+    def __len__(self) -> int:
+        return self.text.count("\n") + 1 if self.cut is None else len(self.cut)
 
 
 def slices_of(body: bytes) -> Iterator[Slice]:
@@ -52,7 +64,7 @@ def _plain_slices(body: bytes) -> Iterator[Slice]:
         end = body.find(b"\n", start + CHUNK_BYTES)
         end = len(body) if end < 0 else end
         chunk = body[start:end]
-        yield Slice(_text(chunk).split("\n"), _is_plain(chunk))
+        yield Slice(_text(chunk), _is_plain(chunk))
         start = end + 1
 
 
@@ -64,9 +76,9 @@ def _quoted_slices(body: bytes) -> Iterator[Slice]:
         lines.append(line)
         size += len(line)
         if len(lines) >= _LINES_PER_QUOTED_SLICE or size >= CHUNK_BYTES:
-            yield Slice(lines, plain and size <= 2 * CHUNK_BYTES)
+            yield Slice("", plain and size <= 2 * CHUNK_BYTES, lines)
             lines, size = [], 0
-    yield Slice(lines, plain)
+    yield Slice("", plain, lines)
 
 
 def _is_plain(chunk: bytes) -> bool:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
-from hub.plugins.api import DeviceInfo, Intake, Quantity, Refused, SeriesHandle, SeriesInfo
+import numpy as np
+from numpy.typing import NDArray
+
+from hub.plugins.api import DeviceInfo, Intake, Quantity, Refused, SeriesHandle, SeriesInfo, declare_each
 from integrations.influx_line.grammar import Line
 from integrations.influx_line.names import device_of, series_of
 
@@ -15,8 +19,49 @@ MAX_HEADS = 20_000
 HEADS_PER_SLICE = 100
 """New heads between two breaths of the event loop."""
 
-Handles = dict[str, dict[str, SeriesHandle]]
-"""Handle by head and field, both as written."""
+
+class HandleColumns(NamedTuple):
+    """``stored = sent * factor + offset`` of series ``no``, by row."""
+
+    no: NDArray[np.int64]
+    factor: NDArray[np.float64]
+    offset: NDArray[np.float64]
+
+
+class Handles(dict[str, dict[str, SeriesHandle]]):
+    """Handle by head and field, both as written.
+
+    ``rows`` says, by the same names, where each of them stands in :meth:`columns`.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows: dict[str, dict[str, int]] = {}
+        self._all: list[SeriesHandle] = []
+        self._columns = _columns_of(())
+
+    def learn(self, head: str, found: Mapping[str, SeriesHandle]) -> None:
+        """Fields of ``head`` have these handles."""
+        self.setdefault(head, {}).update(found)
+        self.rows.setdefault(head, {}).update(
+            zip(found, range(len(self._all), len(self._all) + len(found)), strict=True)
+        )
+        self._all += found.values()
+
+    def columns(self) -> HandleColumns:
+        """All handles that are known."""
+        if len(self._columns.no) < len(self._all):
+            self._columns = _columns_of(self._all)
+        return self._columns
+
+
+def _columns_of(handles: Sequence[SeriesHandle]) -> HandleColumns:
+    return HandleColumns(
+        np.array([handle.no for handle in handles], np.int64),
+        np.array([handle.factor for handle in handles], np.float64),
+        np.array([handle.offset for handle in handles], np.float64),
+    )
+
 
 RefusedFields = dict[tuple[str, str], Refused]
 """Why a field of a head has no handle."""
@@ -30,7 +75,7 @@ class Heads:
     """
 
     def __init__(self) -> None:
-        self._handles: Handles = {}
+        self._handles = Handles()
         self._valid_for: tuple[str, int] = ("", -1)
         self._keys: dict[str, set[str]] = {}
 
@@ -38,7 +83,7 @@ class Heads:
         """What is known under the registry as it is now."""
         now = (intake.entry_id, intake.registry_version)
         if now != self._valid_for or len(self._handles) > MAX_HEADS:
-            self._handles = {}
+            self._handles = Handles()
             self._valid_for = now
         return self._handles
 
@@ -94,30 +139,11 @@ class Heads:
             else:
                 found[name] = kept
             self._keys.setdefault(device.id, set()).add(info.key)
-        for name, handle in (await _declared(device, infos, intake)).items():
+        for name, handle in (await declare_each(intake, device, infos)).items():
             if isinstance(handle, Refused):
                 refused[head, name] = handle
             else:
                 found[name] = handle
-        handles.setdefault(head, {}).update(found)
+        handles.learn(head, found)
         if len(self._keys) > MAX_HEADS:
             self._keys.clear()
-
-
-async def _declared(
-    device: DeviceInfo, infos: dict[str, SeriesInfo], intake: Intake
-) -> dict[str, SeriesHandle | Refused]:
-    """Handle or refusal of each; all in one call, and one by one where that call is refused."""
-    if not infos:
-        return {}
-    try:
-        handles = await intake.declare(device, list(infos.values()))
-    except Refused as error:
-        if len(infos) == 1:
-            return dict.fromkeys(infos, error)
-        answers: dict[str, SeriesHandle | Refused] = {}
-        for name, info in infos.items():
-            answers |= await _declared(device, {name: info}, intake)
-        return answers
-    waiting = Refused("WL-ING-024", "device waits in the inbox or is ignored")
-    return {name: waiting if one is None else one for name, one in zip(infos, handles, strict=True)}

@@ -1,6 +1,7 @@
 """Bodies → rows of a batch, fast.
 
-Senders repeat the same measurement and tags for ever, so a line costs a split, one look-up of its head, and
+Slices in which every line is ordinary are read by :mod:`integrations.influx_line.columns`, others line by line:
+senders repeat the same measurement and tags for ever, so a line costs a split, one look-up of its head, and
 one look-up and one ``float`` a field. Whatever is not plain (new heads, escapes, quotes, signs, anything
 that does not convert) is left to :mod:`integrations.influx_line.grammar`, which decides by the letter.
 ``float`` takes more than line protocol allows (``nan``, ``1_000``, ``+1``): each of these goes there too.
@@ -14,6 +15,7 @@ from dataclasses import dataclass, field
 
 from hub.plugins.api import NO_TIME, Intake, ReadingBatch, Refused
 from integrations.influx_line.bodies import MAX_LINE_CHARS, Slice
+from integrations.influx_line.columns import LARGEST_PLAIN, read_columns
 from integrations.influx_line.grammar import Line, LineError, parse_line
 from integrations.influx_line.heads import Handles, Heads
 from integrations.influx_line.precision import MAX_TS_MS, Precision
@@ -23,8 +25,6 @@ EXACT_LINES_PER_SLICE = 500
 
 MAX_FAULTS = 1_000
 """Faults of one request that are kept with their reason; more of them are counted."""
-
-_LARGEST_PLAIN = 1e18
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +75,9 @@ class LineReader:
             RetryLater: a new series could not be registered now.
         """
         start = len(batch)
+        columns = part.plain and part.cut is None
+        if columns and read_columns(part.text, first, precision, batch, self._heads.current(intake)):
+            return Outcome()
         left: Iterable[tuple[int, str]] = enumerate(part.lines, first)
         if part.plain:
             left = self._read_plain(part.lines, first, precision, batch, intake)
@@ -114,7 +117,7 @@ class LineReader:
                         if not text.isdigit():
                             raise ValueError
                     value = float(text)
-                    if "_" in text or text < "-" or not -_LARGEST_PLAIN < value < _LARGEST_PLAIN:
+                    if "_" in text or text < "-" or not -LARGEST_PLAIN < value < LARGEST_PLAIN:
                         raise ValueError
                     if handle.factor != 1.0 or handle.offset != 0.0:
                         value = round(value * handle.factor + handle.offset, 6)

@@ -59,6 +59,11 @@ async def health(request: PushRequest, intake: Intake) -> PushAnswer:
     return PushAnswer(200, orjson.dumps(document), headers=answers.HEADERS)
 
 
+async def ready(request: PushRequest, intake: Intake) -> PushAnswer:
+    """200 ``{"status": "ready"}``; whether the hub itself is ready says ``/readyz``."""
+    return PushAnswer(200, orjson.dumps({"status": "ready"}), headers=answers.HEADERS)
+
+
 class QueryEndpoints:
     """The two query routes; ``heads`` tells which fields a device has sent."""
 

@@ -14,10 +14,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from itertools import chain
 
 from hub.plugins.api import Intake, PushAnswer, PushRequest, ReadingBatch, Rejection
 from integrations.influx_line import answers
-from integrations.influx_line.bodies import MAX_LINES, slices_of
+from integrations.influx_line.bodies import MAX_LINES, Slice, slices_of
 from integrations.influx_line.lines import LineReader, Outcome
 from integrations.influx_line.precision import NS, V1, V2, Precision
 
@@ -68,14 +69,15 @@ class WriteEndpoints:
     ) -> PushAnswer:
         if request.body.count(b"\n") > MAX_LINES:
             return error_answer(413, f"request too large: more than {MAX_LINES} lines", None)
-        lines: list[str] = []
+        read: list[Slice] = []
         found = Outcome()
-        stored = 0
+        stored = lines = 0
         refused: list[Rejection] = []
         batch = intake.batch()
         for part in slices_of(request.body):
-            found.merge(await self._reader.read(part, len(lines), precision, batch, intake))
-            lines += part.lines
+            found.merge(await self._reader.read(part, lines, precision, batch, intake))
+            read.append(part)
+            lines += len(part)
             if len(batch) >= VALUES_PER_BATCH:
                 stored += await _store(batch, intake, refused)
                 batch = intake.batch()
@@ -85,7 +87,8 @@ class WriteEndpoints:
         if not found.faults and not refused:
             return answers.written()
         number = min([fault.number for fault in found.faults] + [one.index for one in refused])
-        return error_answer(400, _text(found, refused, lines, stored), number + 1)
+        text = _text(found, refused, list(chain.from_iterable(part.lines for part in read)), stored)
+        return error_answer(400, text, number + 1)
 
 
 def _v1_error(status: int, text: str, line: int | None) -> PushAnswer:

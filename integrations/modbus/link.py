@@ -105,17 +105,27 @@ class Link:
         self.close()
         client = await self._new_client(patience)
         try:
-            async with asyncio.timeout(patience.timeout_s):
-                opened = await client.connect()
-        except (TimeoutError, OSError, UnicodeError) as error:
+            await self._open(client, patience)
+        except BaseException:
             client.close()
-            raise ReadFailed(f"no connection to {self._address}: {error or 'timeout'}") from error
-        if not opened:
-            raise ReadFailed(f"no connection to {self._address}")
+            raise
         self._client = client
         if patience.connect_delay_s:
             await asyncio.sleep(patience.connect_delay_s)
         return client
+
+    async def _open(self, client: Any, patience: Patience) -> None:
+        """In a task of its own, for pymodbus waits in a manner that can lose a cancellation."""
+        opening = asyncio.ensure_future(client.connect())
+        try:
+            await asyncio.wait({opening}, timeout=patience.timeout_s)
+            if not opening.done() or not opening.result():
+                raise ReadFailed(f"no connection to {self._address}")
+        except (OSError, UnicodeError) as error:
+            raise ReadFailed(f"no connection to {self._address}: {error}") from error
+        finally:
+            opening.cancel()
+            await asyncio.gather(opening, return_exceptions=True)
 
     async def _new_client(self, patience: Patience) -> Any:
         # pymodbus takes about 70 ms to import, too long for the loop.

@@ -2,54 +2,26 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
 import voluptuous as vol
 
-from hub.plugins.api import Behaviour, Direction, Quantity, Role, WattlineError, device_id, series_key
+from hub.plugins.api import (
+    Behaviour,
+    Direction,
+    Quantity,
+    Role,
+    WattlineError,
+    device_name,
+    duration_s,
+    host_name,
+    series_key,
+    whole,
+)
 from integrations.modbus.decode import DECODES, word_count
 from integrations.modbus.mapping import series_of
 from integrations.modbus.registers import MAX_BLOCK, registers_of, template_names
-
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|min|h)?", re.ASCII)
-_SECONDS = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0}
-
-
-def duration_s(value: object) -> float:
-    """``10``, ``0.5``, ``"5s"``, ``"500ms"``, ``"1min"`` → seconds."""
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
-    found = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
-    if found is None:
-        raise vol.Invalid('expected seconds, or text such as "5s", "500ms" or "1min"')
-    return float(found[1]) * _SECONDS[found[2] or "s"]
-
-
-def whole(value: object) -> int:
-    """A whole number, or its text in decimal or hexadecimal (``0x34``)."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
-    if isinstance(value, str) and re.fullmatch(r"-?\d{1,20}|0[xX][0-9a-fA-F]{1,16}", value, re.ASCII):
-        return int(value, 0) if value[:2].lower() == "0x" else int(value)
-    raise vol.Invalid("expected a whole number such as 52 or 0x34")
-
-
-def host_name(value: object) -> str:
-    """A host name or address without scheme, port or path."""
-    if isinstance(value, str) and re.fullmatch(r"[A-Za-z0-9._:\[\]%-]{1,253}", value, re.ASCII):
-        return value.strip("[]")
-    raise vol.Invalid("expected a host name or an IP address, without port or path")
-
-
-def named(value: object) -> str:
-    """A device name that an id can be made of."""
-    try:
-        device_id(value if isinstance(value, str) else "")
-    except WattlineError as error:
-        raise vol.Invalid(error.message) from error
-    return str(value)
 
 
 def keyed(value: object) -> str:
@@ -122,8 +94,8 @@ SCHEMA = EntrySchema(
         vol.Optional("unit"): vol.All(whole, vol.Range(min=0, max=255)),
         vol.Optional("template"): vol.In(template_names()),
         vol.Optional("registers"): vol.All([REGISTER], vol.Length(min=1, max=500)),
-        vol.Optional("id"): named,
-        vol.Optional("name"): named,
+        vol.Optional("id"): device_name,
+        vol.Optional("name"): device_name,
         vol.Optional("role"): vol.In([role.value for role in Role]),
         vol.Optional("area"): str,
         vol.Optional("interval", default=10.0): vol.All(duration_s, vol.Range(min=0.1, max=86400)),

@@ -1,4 +1,6 @@
-"""A connection to the broker: aiomqtt keeps it, a tap takes the messages, acknowledgements leave when we say so.
+"""A connection to the broker: aiomqtt serves it, a tap takes the messages, acknowledgements leave when we say so.
+
+It is opened and closed here, for aiomqtt waits on both ways in a manner that can lose a cancellation.
 
 MQTT 5 with a fixed client id, clean start off, a session of seven days and at most 1,000 unacknowledged messages;
 a broker that refuses MQTT 5 gets 3.1.1 with a persistent session. No last will: another consumer on the same
@@ -10,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-import socket
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -26,41 +27,20 @@ from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from hub.plugins.api import CannotConnect, InvalidAuth
+from integrations.mqtt.cancellation import heeding_cancellation
+from integrations.mqtt.dial import CONNECT_TIMEOUT_S, Target, dial
 from integrations.mqtt.wire import DUP, KEEP_BYTES, RETAIN, Record, Tap, puback
 
 LOGGER = logging.getLogger(__name__)
 RECEIVE_MAXIMUM = 1000
 SESSION_S = 7 * 86_400
 KEEPALIVE_S = 20
-CONNECT_TIMEOUT_S = 5.0
-_CLOSE_TIMEOUT_S = 2.0
 _SUBSCRIBE_AT_ONCE = 200
 _FLUSH_AGAIN_S = 0.005
-_LAST_WORDS_S = 0.2
 _UNSUPPORTED_VERSION = 132
 _TAKEN_OVER = 142
 _BAD_CREDENTIALS = frozenset((134, 135, 138, 140))
 _BAD_CLIENT_ID = 133
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """Where and as whom to connect."""
-
-    host: str
-    port: int
-    client_id: str
-    username: str | None = None
-    password: str | None = field(default=None, repr=False)
-    tls: bool = False
-    ca: str | None = None
-    mqtt5: bool = True
-    keep_session: bool = True
-
-    @property
-    def place(self) -> str:
-        """Address for messages, without credentials."""
-        return f"mqtt{'s' if self.tls else ''}://{self.host}:{self.port}"
 
 
 @dataclass(slots=True)
@@ -73,6 +53,8 @@ class Link:
     session_present: bool
     tap: Tap | None
     inner: PahoClient
+    answer: asyncio.Future[ReasonCode | None]
+    """Reason of the CONNACK; None if the connection ended without one."""
     lost_because: ReasonCode | None = None
     no_socket: OSError | None = None
     closed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -92,7 +74,8 @@ class Link:
                 (topic, SubscribeOptions(qos=qos) if self.target.mqtt5 else qos) for topic, qos in part
             ]
             try:
-                answers: Sequence[Any] = await self.client.subscribe(request)
+                with heeding_cancellation():
+                    answers: Sequence[Any] = await self.client.subscribe(request)
             except aiomqtt.MqttError as error:
                 raise CannotConnect(
                     f"subscribing failed: {error}", code="WL-MQT-011", where=self.target.place
@@ -104,12 +87,12 @@ class Link:
 
     async def unsubscribe(self, topics: Sequence[str]) -> None:
         """End subscriptions; a lost connection is noticed elsewhere."""
-        with suppress(aiomqtt.MqttError):
+        with suppress(aiomqtt.MqttError), heeding_cancellation():
             await self.client.unsubscribe(list(topics))
 
     async def publish(self, topic: str, payload: str) -> None:
         """Publish with QoS 0, not retained; a lost connection is noticed elsewhere."""
-        with suppress(aiomqtt.MqttError):
+        with suppress(aiomqtt.MqttError), heeding_cancellation():
             await self.client.publish(topic, payload)
 
     def ack(self, mids: list[bytes]) -> None:
@@ -132,8 +115,8 @@ class Link:
         Raises:
             CannotConnect: always.
         """
-        # aiomqtt forgets a connection that is lost in the loop turn of its CONNACK, and paho does not tell of
-        # errors in aiomqtt's own callbacks: either of them may be the one that notices
+        # aiomqtt knows nothing of a connection that ends before its CONNACK, and paho does not tell of errors
+        # in aiomqtt's own callbacks: either of them may be the one that notices
         watchers = [asyncio.create_task(self.closed.wait()), asyncio.create_task(self._ended())]
         try:
             await asyncio.wait(watchers, return_when=asyncio.FIRST_COMPLETED)
@@ -183,49 +166,54 @@ async def open_link(target: Target, arrived: Callable[[], None]) -> AsyncIterato
         CannotConnect: unreachable, refused for now, wrong TLS.
         InvalidAuth: credentials or client id refused.
     """
-    records: list[Record] = []
     client = _client(target)
     inner = client._client  # aiomqtt has no public way to the client whose callbacks it owns
-    link = Link(client, target, records, session_present=False, tap=None, inner=inner)
-    _divert(link, arrived)
+    answer: asyncio.Future[ReasonCode | None] = asyncio.get_running_loop().create_future()
+    link = Link(client, target, [], session_present=False, tap=None, inner=inner, answer=answer)
     try:
-        await _enter(link)
-    except BaseException as error:
-        _abandon(inner)
-        if isinstance(error, aiomqtt.MqttError | OSError | ValueError):
+        try:
+            await _enter(link, arrived)
+        except (aiomqtt.MqttError, OSError, ValueError) as error:
             raise _refusal(error, link) from error
-        raise
-    try:
         yield link
     finally:
-        await _goodbye(client, inner)
+        # after what is queued for this turn: aiomqtt registers the socket with the loop by callbacks
+        asyncio.get_running_loop().call_soon(_hang_up, link)
 
 
-async def _enter(link: Link) -> None:
-    """Connect; aiomqtt does not notice a broker that closes before its CONNACK, and would wait for it."""
-    closed = asyncio.create_task(link.closed.wait())
-    entered = asyncio.ensure_future(link.client.__aenter__())
+async def _enter(link: Link, arrived: Callable[[], None]) -> None:
+    """Connect paho through a tap and wait for the CONNACK; aiomqtt asks and finds the answers on top of it."""
+    target = link.target
     try:
-        await asyncio.wait([closed, entered], return_when=asyncio.FIRST_COMPLETED)
-        await asyncio.wait([entered], timeout=_LAST_WORDS_S)  # a refusal and the end come together
-        if not entered.done():
-            raise aiomqtt.MqttError("the broker closed the connection before it answered")
-        entered.result()
-    finally:
-        for task in (closed, entered):
-            task.cancel()
-        await asyncio.gather(closed, entered, return_exceptions=True)
+        sock = await dial(target)
+    except OSError as error:
+        link.no_socket = error
+        raise
+    tap = link.tap = Tap(sock, mqtt5=target.mqtt5, records=link.records, arrived=arrived)
+    _divert(link, tap, arrived)
+    link.inner.connect(target.host, target.port, KEEPALIVE_S, **_greeting(target))
+    await asyncio.wait([link.answer], timeout=CONNECT_TIMEOUT_S)
+    if not link.answer.done():
+        raise aiomqtt.MqttError("it does not answer")
+    reason = link.answer.result()
+    if reason is None:
+        raise aiomqtt.MqttError("it closed the connection before it answered")
+    if reason.is_failure:
+        raise aiomqtt.MqttCodeError(reason)
+
+
+def _greeting(target: Target) -> dict[str, Any]:
+    """What CONNECT says of the session in MQTT 5; in 3.1.1 the client itself knows it."""
+    if not target.mqtt5:
+        return {}
+    properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # untyped in paho
+    properties.SessionExpiryInterval = SESSION_S if target.keep_session else 0
+    properties.ReceiveMaximum = RECEIVE_MAXIMUM
+    properties.MaximumPacketSize = KEEP_BYTES
+    return {"clean_start": not target.keep_session, "properties": properties}
 
 
 def _client(target: Target) -> aiomqtt.Client:
-    properties = None
-    if target.mqtt5:
-        properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # untyped in paho
-        properties.SessionExpiryInterval = SESSION_S if target.keep_session else 0
-        properties.ReceiveMaximum = RECEIVE_MAXIMUM
-        properties.MaximumPacketSize = KEEP_BYTES
-    clean = not target.keep_session
-    session: dict[str, Any] = {"clean_start": clean} if target.mqtt5 else {"clean_session": clean}
     return aiomqtt.Client(
         target.host,
         target.port,
@@ -233,58 +221,33 @@ def _client(target: Target) -> aiomqtt.Client:
         password=target.password,
         identifier=target.client_id,
         protocol=aiomqtt.ProtocolVersion.V5 if target.mqtt5 else aiomqtt.ProtocolVersion.V311,
-        **session,
-        properties=properties,
-        keepalive=KEEPALIVE_S,
+        clean_session=None if target.mqtt5 else not target.keep_session,
         timeout=CONNECT_TIMEOUT_S,
     )
 
 
-def _socket(target: Target) -> socket.socket:
-    """A connected socket, encrypted where it is wanted.
-
-    Raises:
-        OSError: no connection, no valid certificate, or an unreadable file of authorities.
-    """
-    context = ssl.create_default_context(cafile=target.ca) if target.tls else None
-    plain = socket.create_connection((target.host, target.port), timeout=CONNECT_TIMEOUT_S)
-    try:
-        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return plain if context is None else context.wrap_socket(plain, server_hostname=target.host)
-    except BaseException:
-        plain.close()
-        raise
-
-
-def _divert(link: Link, arrived: Callable[[], None]) -> None:
+def _divert(link: Link, tap: Tap, arrived: Callable[[], None]) -> None:
     """Put the tap under paho, and take what still comes through paho by its callbacks."""
     inner = link.inner
     inner.manual_ack_set(True)
     connected: Any = inner.on_connect  # aiomqtt's own callbacks, in the shape of paho's API version 2
     disconnected: Any = inner.on_disconnect
 
-    def tapped() -> Any:
-        """Runs in a thread of aiomqtt, for it blocks."""
-        try:
-            sock = _socket(link.target)
-        except OSError as error:
-            link.no_socket = error
-            raise
-        link.tap = Tap(sock, mqtt5=link.target.mqtt5, records=link.records, arrived=arrived)
-        return link.tap
-
-    def on_connect(client: Any, userdata: Any, flags: ConnectFlags, *rest: Any) -> None:
+    def on_connect(client: Any, userdata: Any, flags: ConnectFlags, reason: ReasonCode, *rest: Any) -> None:
+        if link.answer.done():
+            return
         link.session_present = bool(flags.session_present)
-        if connected is not None:
-            connected(client, userdata, flags, *rest)
+        link.answer.set_result(reason)
+        if not reason.is_failure:
+            connected(client, userdata, flags, reason, *rest)
 
     def on_disconnect(client: Any, userdata: Any, flags: Any, reason: ReasonCode, *rest: Any) -> None:
-        link.lost_because = (
-            link.lost_because or reason
-        )  # the broker's own reason comes before the closed socket
+        # the broker's own reason comes before the closed socket
+        link.lost_because = link.lost_because or reason
         link.closed.set()
-        if disconnected is not None:
-            disconnected(client, userdata, flags, reason, *rest)
+        if not link.answer.done():
+            link.answer.set_result(None)
+        disconnected(client, userdata, flags, reason, *rest)
 
     def on_message(client: Any, userdata: Any, message: MQTTMessage) -> None:
         """QoS 2, which is never subscribed to; taken all the same, and completed after the commit."""
@@ -293,26 +256,26 @@ def _divert(link: Link, arrived: Callable[[], None]) -> None:
         inner.ack(message.mid, message.qos)
         arrived()
 
-    inner._create_socket = tapped  # type: ignore[method-assign]  # the one seam for a socket of our own
+    # the one seam for a socket of our own
+    inner._create_socket = lambda: tap  # type: ignore[method-assign]
     inner.on_connect = on_connect
     inner.on_disconnect = on_disconnect
     inner.on_message = on_message
 
 
-def _abandon(inner: PahoClient) -> None:
-    """Close the socket of a connection that did not come about; aiomqtt would leave it open."""
-    inner.on_socket_register_write = None  # aiomqtt would register it after it is closed
+def _hang_up(link: Link) -> None:
+    """Say goodbye as far as the broker takes it, and close; there is nothing to wait for.
+
+    aiomqtt's own way out waits for its event loop callbacks, and can neither be hurried nor safely be cancelled.
+    """
+    inner, client = link.inner, link.client
+    inner.on_socket_register_write = None  # so that paho writes at once, and registers nothing it then closes
     with suppress(OSError, ValueError):
         inner.disconnect()
-        inner.loop_write()
-
-
-async def _goodbye(client: aiomqtt.Client, inner: PahoClient) -> None:
-    try:
-        async with asyncio.timeout(_CLOSE_TIMEOUT_S):
-            await client.__aexit__(None, None, None)
-    except (TimeoutError, aiomqtt.MqttError):
-        _abandon(inner)
+    inner._sock_close()  # what a broker that reads nothing has left open
+    ended = client._disconnected
+    if ended.done():
+        ended.exception()  # it has been seen
 
 
 def _refusal(error: Exception, link: Link) -> CannotConnect | InvalidAuth | _WrongVersion:

@@ -11,10 +11,18 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import replace
 
-from hub.plugins.api import DeviceInfo, Intake, Refused, SeriesHandle, WattlineError, series_key
-from integrations.mqtt import tasmota, zigbee
+from hub.plugins.api import (
+    DeviceInfo,
+    Intake,
+    ReadingBatch,
+    Refused,
+    SeriesHandle,
+    WattlineError,
+    series_key,
+)
+from integrations.mqtt import shelly, tasmota, zigbee
 from integrations.mqtt.announcement import Availability, Sensor, identity_of, sensors_of
-from integrations.mqtt.message import no_time
+from integrations.mqtt.message import Message, no_time
 from integrations.mqtt.numbers import Unreadable
 from integrations.mqtt.reach import EXPIRY_STEP_S, AvailabilityReader, ExpiryReader, Reach
 from integrations.mqtt.readers import Field, FieldReader, Reader
@@ -36,6 +44,7 @@ class FoundDevices:
         self._prefix = settings.discovery_prefix
         self._prefix_bytes = f"{settings.discovery_prefix}/".encode()
         self._tasmota = tasmota.TasmotaDevices()
+        self._shelly = shelly.ShellyDevices()
         self._reach = Reach()
         self._announced: dict[str, list[Sensor]] = {}
         self._samples: dict[str, str] = {}
@@ -53,6 +62,8 @@ class FoundDevices:
             (topic.startswith(self._prefix_bytes) and topic.endswith(b"/config"))
             or topic.startswith(b"tasmota/discovery/")
             or topic == b"zigbee2mqtt/bridge/devices"
+            or (topic.startswith(b"shellies/") and topic.endswith(b"/announce"))
+            or topic == b"shellies/announce"
         )
 
     def announcements(self) -> list[str]:
@@ -64,7 +75,12 @@ class FoundDevices:
             f"{self._prefix}/+/+/+/config",
             f"{tasmota.PREFIX}/#",
             zigbee.DEVICES_TOPIC,
+            *shelly.ANNOUNCEMENTS,
         ]
+
+    def streams(self) -> tuple[str, ...]:
+        """Topic filters of devices that announce themselves by their values."""
+        return shelly.STREAMS if self._on else ()
 
     def topics(self) -> list[str]:
         """State and availability topics of everything that was announced, also while it waits in the inbox."""
@@ -86,8 +102,23 @@ class FoundDevices:
         elif topic.startswith(f"{tasmota.PREFIX}/"):
             mac, sensors = self._tasmota.hear(topic, payload)
             name = f"{tasmota.PREFIX}/{mac}"
+        elif topic.startswith("shellies/"):
+            name, sensors = self._shelly.introduce(payload)
         else:
             name, sensors = topic, sensors_of(identity_of(self._prefix, topic), payload)
+        self._announce(name, sensors, topic, payload)
+
+    def hear_values(self, topic: str, message: Message) -> None:
+        """Take a message of :meth:`streams`: it may hold values that were not known before.
+
+        Raises:
+            Unreadable: it is not what such a device sends.
+        """
+        news = self._shelly.hear(topic, message)
+        if news is not None:
+            self._announce(*news, topic, message.payload)
+
+    def _announce(self, name: str, sensors: list[Sensor], topic: str, payload: bytes) -> None:
         if sensors == self._announced.get(name, []):
             return
         if sum(map(len, self._announced.values())) + len(sensors) > MAX_SENSORS:
@@ -122,6 +153,10 @@ class FoundDevices:
         """Readers of a state or availability topic."""
         found: list[Reader] = []
         sensors = self._by_topic.get(topic)
+        if self._on and self._shelly.claims(topic):
+            own = [pair for pair in sensors or () if pair[0].identity[0] == shelly.DOMAIN]
+            sensors = [pair for pair in sensors or () if pair[0].identity[0] != shelly.DOMAIN]
+            found.append(_ShellyReader(self, self._shelly, topic, own))
         if sensors:
             found.append(FieldReader([field for _, field in sensors], no_time, strict=False))
             expiring = [sensor for sensor, _ in sensors if sensor.expire_after_s is not None]
@@ -212,6 +247,33 @@ class FoundDevices:
                 self._reach_topics.setdefault(entry.topic, []).append((sensor, entry))
         self._fields = fields
         self._reach.watch(self._all(), frozenset(sensor.device.id for sensor, _ in fields.values()))
+
+
+class _ShellyReader:
+    """Reads what is known of a device and notices what is new; values that it doubts itself are left out."""
+
+    def __init__(
+        self,
+        found: FoundDevices,
+        devices: shelly.ShellyDevices,
+        topic: str,
+        pairs: list[tuple[Sensor, Field]],
+    ) -> None:
+        self._found = found
+        self._devices = devices
+        self._topic = topic
+        self._pairs = pairs
+        self._time = shelly.notification_time if shelly.has_time(topic) else no_time
+        self._all = FieldReader([field for _, field in pairs], self._time, strict=False)
+
+    def read(self, message: Message, batch: ReadingBatch, intake: Intake) -> None:
+        """See :class:`integrations.mqtt.readers.Reader`."""
+        self._found.hear_values(self._topic, message)
+        trusted = [field for sensor, field in self._pairs if not self._devices.doubts(sensor)]
+        if len(trusted) == len(self._pairs):
+            self._all.read(message, batch, intake)
+        else:
+            FieldReader(trusted, self._time, strict=False).read(message, batch, intake)
 
 
 def _renamed(sensor: Sensor, key: str) -> Sensor:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from hub.plugins.api import (
+    Behaviour,
     DeviceInfo,
     Intake,
     Quantity,
@@ -17,6 +18,7 @@ from hub.plugins.api import (
     WattlineError,
     device_id,
     known_series,
+    same_kind,
 )
 from hub.plugins.api import series_key as key_of
 from integrations.mqtt.message import Message, TimeGetter, auto_time, no_time, template_time
@@ -128,6 +130,8 @@ class ConfiguredTopics:
             return reader
         fields = []
         infos = [_info(value.key, texts, value.unit, value.kind, value.name) for value in setting.values]
+        for value, info in zip(setting.values, infos, strict=True):
+            _check_kind(info.key, intake.behaviour(device.id, info.key), value.kind)
         for value, info, handle in zip(
             setting.values, infos, await _declared(device, infos, intake), strict=True
         ):
@@ -197,6 +201,13 @@ def _info(key: str, texts: tuple[str, ...], unit: str | None, kind: str | None, 
     except WattlineError as error:
         raise Unreadable(error.code, error.message, "series") from error
     return replace(info, name=name) if name else info
+
+
+def _check_kind(key: str, known: Behaviour | None, kind: str | None) -> None:
+    try:
+        same_kind(key, known, kind)
+    except Refused as error:
+        raise Unreadable(error.code, error.message, error.where) from error
 
 
 def _time_of(setting: TopicSetting) -> TimeGetter:

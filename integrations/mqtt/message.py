@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +11,8 @@ import orjson
 from hub.plugins.api import NO_TIME, Refused, epoch_ms
 from integrations.mqtt.numbers import WHITESPACE, Unreadable
 from integrations.mqtt.templates import MISSING, ValueTemplate
+
+_MAX_DIGITS = 40
 
 TimeGetter = Callable[["Message"], int]
 """Device time of a message in epoch milliseconds, or ``NO_TIME``."""
@@ -43,14 +46,32 @@ class Message:
             self.unseen = []
 
     def json(self) -> Any:
-        """The payload as JSON, parsed once for all readers; :data:`MISSING` if it is none."""
+        """The payload as JSON, parsed once for all readers; :data:`MISSING` if it is none.
+
+        Raises:
+            Unreadable: ``WL-ING-005``, a key stands twice in one object.
+        """
         if not self._parsed:
             self._parsed = True
-            try:
-                self._data = orjson.loads(self.payload)
-            except orjson.JSONDecodeError:
-                self._data = MISSING
+            self._data = self._read()
+        if type(self._data) is Unreadable:
+            raise self._data
         return self._data
+
+    def _read(self) -> Any:
+        try:
+            data = orjson.loads(self.payload)
+        except orjson.JSONDecodeError:
+            return _leniently(self.payload)
+        # a flat object has one colon a pair; whatever has more is looked at again, key by key
+        if type(data) is dict and self.payload.count(b":") != len(data):
+            try:
+                json.loads(self.payload, object_pairs_hook=_once, parse_int=len, parse_float=len)
+            except Unreadable as error:
+                return error
+            except RecursionError:
+                return data
+        return data
 
     def text(self) -> str:
         """The payload as text.
@@ -69,6 +90,30 @@ class Message:
     def looks_like_object(self) -> bool:
         """Whether the payload begins as a JSON object does."""
         return self.payload[:1] == b"{" or self.payload.lstrip()[:1] == b"{"
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object in which no key stands twice; orjson would keep the last of them."""
+    plain = dict(pairs)
+    if len(plain) != len(pairs):
+        raise Unreadable("WL-ING-005", "a key stands twice in the message, so its value is unknown")
+    return plain
+
+
+def _leniently(payload: bytes) -> Any:
+    """An object with ``NaN``, ``1e999`` or endless digits in it: those values are refused one by one later."""
+    if payload[:1] != b"{" or b"\\u" in payload:
+        return MISSING
+    try:
+        return json.loads(payload, object_pairs_hook=_once, parse_int=_whole)
+    except Unreadable as error:
+        return error
+    except (ValueError, RecursionError):
+        return MISSING
+
+
+def _whole(token: str) -> int | float:
+    return int(token) if len(token) <= _MAX_DIGITS else float(token)
 
 
 def no_time(message: Message) -> int:

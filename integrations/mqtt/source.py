@@ -15,7 +15,8 @@ from contextlib import asynccontextmanager
 import voluptuous as vol
 
 from hub.plugins.api import CannotConnect, Intake, InvalidAuth, Options, ReadingBatch, WattlineError
-from integrations.mqtt.connection import Link, Target, open_best_link, probe
+from integrations.mqtt.connection import Link, open_best_link, probe
+from integrations.mqtt.dial import Target
 from integrations.mqtt.found import FoundDevices
 from integrations.mqtt.inflow import GROUP_ROWS, Inflow
 from integrations.mqtt.mapping import ConfiguredTopics
@@ -33,7 +34,7 @@ NO_BROKER = "WL-MQT-010"
 _RETRY_FIRST_S, _RETRY_CAP_S = 0.1, 4.0
 _STEADY_S = 5.0
 _AWAY_S = 10.0
-_FINISH_S = 3.0
+_FINISH_S = 1.5
 _SUSPICIOUS = 5
 _TWO_CLIENTS = (
     "WL-MQT-012 the broker ended five connections in a row soon after they began; if another client uses the id"

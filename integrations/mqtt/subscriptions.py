@@ -30,7 +30,8 @@ class Subscriptions:
     ) -> None:
         self._link = link
         self._settings = settings
-        self._fixed = topics.subscriptions()
+        # what a device sends and what it is cannot be told apart in some streams: they are data, with QoS 1
+        self._fixed = {**dict.fromkeys(found.streams(), 1), **topics.subscriptions()}
         self._found = found
         self._intake = intake
         self._done: set[str] = set()

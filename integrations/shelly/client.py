@@ -24,6 +24,7 @@ from hub.plugins.api import (
     ReadingBatch,
     Rejection,
     RetryLater,
+    Revealing,
     SeriesHandle,
     WattlineError,
     poll,
@@ -47,7 +48,6 @@ from integrations.shelly.rpc import (
     invalid_auth,
     open_websocket,
 )
-from integrations.shelly.schema import Revealing
 from integrations.shelly.status import Status
 
 LOGGER = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ from tests.chaos.kill9 import bench
 from tests.peers.mosquitto import require_mosquitto
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 async def test_no_acknowledged_reading_is_lost_doubled_or_made_up_by_kills(tmp_path: Path) -> None:
     require_mosquitto()
     async with bench(tmp_path, 600.0, seed=20261122) as made:

@@ -57,7 +57,7 @@ async def running(tmp_path: Path) -> AsyncIterator[Hub]:
     await hub.start()
     look()
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await settled.wait()
         yield hub
     finally:

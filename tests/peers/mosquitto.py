@@ -13,15 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.peers.ports import free_port
+
 PROGRAM = shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
-_START_S = 10.0
-
-
-def free_port() -> int:
-    """A loopback port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+_START_S = _STOP_S = 60.0
 
 
 def require_mosquitto() -> str:
@@ -80,13 +75,13 @@ class Mosquitto:
         """End it at once, as a power cut does."""
         if self.process is not None:
             self.process.kill()
-            self.process.wait(10)
+            self.process.wait(_STOP_S)
 
     def stop(self) -> None:
         """End it in order; it saves its sessions."""
         if self.process is not None and self.process.poll() is None:
             self.process.terminate()
-            self.process.wait(10)
+            self.process.wait(_STOP_S)
 
 
 def _answers(port: int) -> bool:

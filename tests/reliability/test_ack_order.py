@@ -73,7 +73,7 @@ def mqtt_acks(seen: Sequence[Call], port: int) -> list[tuple[int, int]]:
     return acks
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 async def test_every_acknowledgement_follows_a_sync_of_what_it_acknowledges(tmp_path: Path) -> None:
     require_mosquitto()
     if shutil.which("strace") is None:

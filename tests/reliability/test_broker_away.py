@@ -12,12 +12,13 @@ import psutil
 import pytest
 
 from tests.chaos import store
-from tests.chaos.deadline import until
+from tests.chaos.deadline import on_this_machine, until
 from tests.chaos.hub_process import HubProcess, running_hub
 from tests.chaos.kill9 import Bench, bench
 from tests.chaos.ledger import Ledger
 from tests.chaos.loads import Meter, MqttLoad, under_load
-from tests.peers.mosquitto import free_port, require_mosquitto
+from tests.peers.mosquitto import require_mosquitto
+from tests.peers.ports import free_port
 
 RECONNECT_LIMIT_S = 10.0
 LINES_PER_OUTAGE = 20
@@ -43,7 +44,7 @@ async def some_more(made: Bench, rows: int) -> None:
     await until(check, 30, "publishers are served")
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 async def test_a_broker_that_restarts_again_and_again_costs_nothing_and_few_log_lines(tmp_path: Path) -> None:
     require_mosquitto()
     async with bench(tmp_path, 200.0, publishers=4) as made:
@@ -56,14 +57,14 @@ async def test_a_broker_that_restarts_again_and_again_costs_nothing_and_few_log_
                 made.broker.start()
                 began_s = time.monotonic()
                 await _connected_again(made.hub, mark)
-                assert time.monotonic() - began_s < RECONNECT_LIMIT_S
+                assert time.monotonic() - began_s < on_this_machine(RECONNECT_LIMIT_S)
                 lines = [line for line in made.hub.log_since(mark) if "mqtt" in line or "broker" in line]
                 assert len(lines) <= LINES_PER_OUTAGE
         await everything_is_stored(made)
         assert "Traceback" not in made.hub.log
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 async def test_a_broker_that_is_killed_costs_at_most_what_it_had_not_saved(tmp_path: Path) -> None:
     """The broker's own window: messages that it had acknowledged and not written (``autosave_interval``)."""
     require_mosquitto()
@@ -117,7 +118,7 @@ async def hub_with_its_own_broker(folder: Path) -> AsyncIterator[tuple[HubProces
         yield hub, port
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 async def test_the_hubs_own_broker_dies_with_it_and_comes_back_with_it(tmp_path: Path) -> None:
     """The kernel ends the broker with SIGTERM when its hub is killed, so it saves what the hub had not stored."""
     require_mosquitto()

@@ -122,7 +122,7 @@ async def hub_with_a_broker(folder: Path, data: Path) -> AsyncIterator[tuple[Hub
         broker.stop()
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 async def test_a_full_disk_refuses_writes_keeps_reads_and_loses_nothing(tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk", 24) as disk:
         async with hub_with_a_broker(tmp_path, disk) as (hub, broker):
@@ -163,7 +163,7 @@ async def test_a_full_disk_refuses_writes_keeps_reads_and_loses_nothing(tmp_path
             ledger.close()
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 async def test_a_hub_that_was_killed_on_a_full_disk_starts_and_works_when_there_is_room(
     tmp_path: Path,
 ) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.chaos import store
-from tests.chaos.deadline import until
+from tests.chaos.deadline import on_this_machine, until
 from tests.chaos.evil import write_plugin
 from tests.chaos.hub_process import HubProcess, quiet_config
 from tests.chaos.ledger import Ledger
@@ -66,7 +66,7 @@ async def others_go_on(hub: HubProcess) -> None:
     assert (await hub.ask("GET", "/healthz", login=False)).status == 200
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 async def test_all_evil_plugins_together_leave_the_others_alone_and_are_named(tmp_path: Path) -> None:
     running = [
         "run_raises",
@@ -110,7 +110,7 @@ async def test_all_evil_plugins_together_leave_the_others_alone_and_are_named(tm
         assert len(hub.log_since(mark)) < 2_000
         code, took_s = await hub.stop()
         assert code == 0
-        assert took_s <= STOP_LIMIT_S
+        assert took_s <= on_this_machine(STOP_LIMIT_S)
         assert store.damage(hub.database_path) == "ok"
         assert store.not_derived(hub.database_path) == []
     finally:
@@ -128,7 +128,7 @@ async def plugin(hub: HubProcess, domain: str) -> dict[str, Any]:
     return next(item for item in items if item["domain"] == domain)
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 async def test_a_plugin_that_holds_the_loop_is_named_and_rests(tmp_path: Path) -> None:
     hub = prepared(tmp_path, ["honest", "blocks_loop"])
     try:
@@ -147,7 +147,7 @@ async def test_a_plugin_that_holds_the_loop_is_named_and_rests(tmp_path: Path) -
         await hub.close()
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 async def test_a_plugin_that_floods_is_slowed_down_and_the_others_are_served(tmp_path: Path) -> None:
     hub = prepared(tmp_path, ["honest", "floods"])
     try:
@@ -161,7 +161,7 @@ async def test_a_plugin_that_floods_is_slowed_down_and_the_others_are_served(tmp
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize(
     "domain",
     [
@@ -176,7 +176,7 @@ async def test_others_deliver_beside_a_plugin_that(tmp_path: Path, domain: str) 
         await others_go_on(hub)
         code, took_s = await hub.stop()
         assert code == 0
-        assert took_s <= STOP_LIMIT_S
+        assert took_s <= on_this_machine(STOP_LIMIT_S)
         assert store.damage(hub.database_path) == "ok"
     finally:
         await hub.close()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.deadline import until
+from tests.chaos.deadline import on_this_machine, until
 from tests.chaos.hub_process import HubProcess, quiet_config, running_hub
 from tests.chaos.ledger import Ledger, Verdict
 from tests.chaos.loads import HttpLoad, Meter, under_load
@@ -27,7 +27,7 @@ async def judged(hub: HubProcess, ledger: Ledger) -> Verdict:
     return ledger.judge(stored)
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 async def test_a_crash_of_the_server_makes_senders_wait_and_loses_nothing(
     tmp_path: Path, postgres_server: PostgresServer, postgres_url: str
 ) -> None:
@@ -66,10 +66,10 @@ async def test_a_crash_of_the_server_makes_senders_wait_and_loses_nothing(
         assert "Traceback" not in hub.log
         code, took_s = await hub.stop()
         assert code == 0
-        assert took_s < 6.0
+        assert took_s < on_this_machine(6.0)
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 async def test_a_stop_while_the_server_is_away_is_still_orderly(
     tmp_path: Path, postgres_server: PostgresServer, postgres_url: str
 ) -> None:
@@ -86,6 +86,6 @@ async def test_a_stop_while_the_server_is_away_is_still_orderly(
         finally:
             await asyncio.to_thread(postgres_server.start)
         assert code == 0
-        assert took_s < 6.0
+        assert took_s < on_this_machine(6.0)
         await hub.start()
         assert (await hub.ingest({"device": "meter", "values": {"power": 3}})).status == 204

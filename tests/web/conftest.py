@@ -21,7 +21,7 @@ PASSWORD = "correct horse battery"
 CONFIG = """\
 hub: {name: Home, time_zone: Europe/Paris, currency: EUR}
 mqtt_broker: {mode: "off"}
-http: {host: 127.0.0.1, port: 0, limits: {read_deadline_s: 1, connections: 20}}
+http: {host: 127.0.0.1, port: 0, limits: {read_deadline_s: 3, connections: 20}}
 """
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hub.actors.device import Declare
+from hub.actors.device_requests import Declare
 from hub.actors.recorder import StoreReadings
 from hub.model.device import DeviceInfo
 from hub.model.reading import ReadingBatch

@@ -30,7 +30,7 @@ async def test_a_slow_body_is_408(house: House) -> None:
         "Content-Length: 100\r\n\r\n{"
     )
     writer.write(head.encode())
-    raw = await asyncio.wait_for(reader.readline(), 10)
+    raw = await asyncio.wait_for(reader.readline(), 30)
     writer.close()
 
     assert b" 408 " in raw
@@ -71,7 +71,11 @@ async def test_a_cut_or_broken_packing_is_400(house: House, cut: int) -> None:
     assert (await house.post("/api/v1/devices", data=packed, headers=headers)).status == 415
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(
     raw=st.binary(max_size=200) | st.text(max_size=80).map(lambda text: text.encode("utf-8", "surrogatepass"))
 )

@@ -27,6 +27,8 @@ PUBLIC = {
     ("POST", "/api/v1/auth/setup"),
     ("GET", "/api/websocket"),
     ("GET", "/ping"),
+    ("GET", "/api/v2/ping"),
+    ("GET", "/ready"),
     ("HEAD", "/ping"),
     ("POST", "/ping"),
     ("GET", "/health"),

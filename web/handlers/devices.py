@@ -7,7 +7,7 @@ from typing import Any
 
 from aiohttp import web
 
-from hub.actors.device import (
+from hub.actors.device_requests import (
     AddFromInbox,
     CreateDevice,
     FindSeries,

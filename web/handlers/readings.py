@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from hub.actors.device import GetLatest
+from hub.actors.device_requests import GetLatest
 from hub.actors.processing import GetLive, GetReadings
 from hub.model.series import SeriesNo
 from hub.runtime.actor import request as ask

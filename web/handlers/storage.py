@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 from aiohttp import web
 
-from hub.actors.device import FindSeries
+from hub.actors.device_requests import FindSeries
 from hub.actors.processing import GetDerivationState, WorkNow
 from hub.actors.recheck import check_derived
 from hub.runtime.actor import request as ask

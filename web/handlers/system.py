@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import platform
 import sys
+from collections.abc import Mapping
+from typing import Any
 
 from aiohttp import web
 
 from hub.actors.processing import RebuildDerived
+from hub.config.masking import Mask
 from hub.runtime.actor import request as ask
 from hub.storage import backup
 from web.hub import hub_of, principal_of
@@ -79,13 +82,22 @@ async def list_plugins(request: web.Request) -> web.Response:
     )
 
 
+def _masked(data: Any) -> Any:
+    """Plain data whose addresses hold no logins or tokens; values under secret keys hide themselves."""
+    if isinstance(data, Mapping):
+        return {name: _masked(value) for name, value in data.items()}
+    if isinstance(data, list):
+        return [_masked(value) for value in data]
+    return Mask().text(data) if isinstance(data, str) else data
+
+
 @routes.get("/api/v1/config", permission="config.manage", answers=_OBJECT)
 async def get_config(request: web.Request) -> web.Response:
     """The configuration in force with its secrets hidden, its warnings, and the errors of safe mode."""
     hub = hub_of(request)
     return json_response(
         {
-            "config": hub.config.raw,
+            "config": _masked(hub.config.raw),
             "files": [source.name for source in hub.config.sources],
             "warnings": [warning.as_json() for warning in hub.config.warnings],
             "errors": hub.safe_mode.as_json() if hub.safe_mode is not None else [],

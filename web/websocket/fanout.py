@@ -16,7 +16,7 @@ import orjson
 
 from hub.actors.auth import GetAuthBook, RoleChanged, SessionEnded
 from hub.actors.auth_book import AuthBook
-from hub.actors.device import GetDevices
+from hub.actors.device_requests import GetDevices
 from hub.actors.processing import GetLive
 from hub.app import Hub
 from hub.bus import Subscription as BusSubscription

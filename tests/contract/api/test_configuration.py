@@ -17,14 +17,14 @@ from hub.cli.main import main
 from tests.chaos.hub_process import ROOT, HubProcess
 from tests.contract.api.client import Answer, Api, eventually, now_ms
 from tests.contract.api.conftest import QUIET, begin, end
-from tests.peers.mosquitto import free_port
+from tests.peers.ports import free_port
 
 
 def wattline(*words: str | Path, stdin: str = "") -> tuple[int, str, str]:
     """Run a command as people do: exit code, stdout, stderr."""
     done = subprocess.run(
         [sys.executable, "-m", "hub", *map(str, words)],
-        cwd=ROOT, input=stdin, capture_output=True, text=True, timeout=60, check=False,
+        cwd=ROOT, input=stdin, capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     return done.returncode, done.stdout, done.stderr
 

@@ -76,7 +76,7 @@ def test_curl_with_its_default_content_type(api: Api) -> None:
         ["curl", "-s", "-o", "-", "-w", "%{http_code}", "-XPOST",
          f"http://127.0.0.1:{api.port}/write?db=x&precision=ms&u=any&p={api.token}",
          "--data-binary", f"curled,a=b%26c power=1,x=2 {ts}"],
-        capture_output=True, text=True, timeout=20, check=True,
+        capture_output=True, text=True, timeout=120, check=True,
     )  # fmt: skip
     assert done.stdout == "204"
 

@@ -52,9 +52,9 @@ class Bench:
         text = payload if isinstance(payload, str) else json.dumps(payload)
         words = [PUBLISH or "mosquitto_pub", "-p", str(self.broker.port), "-q", str(qos), "-t", topic]
         words += ["-n"] if text == "" else ["-m", text]
-        subprocess.run([*words, *(["-r"] if retain else [])], check=True, timeout=10)
+        subprocess.run([*words, *(["-r"] if retain else [])], check=True, timeout=120)
 
-    def value(self, series: str, value: float, limit_s: float = 5.0) -> dict[str, Any]:
+    def value(self, series: str, value: float, limit_s: float = 15.0) -> dict[str, Any]:
         """Wait until the newest value of a series is this one."""
 
         def check() -> Any:

@@ -52,12 +52,12 @@ def in_background(opened: Callable[[], Any]) -> Iterator[Any]:
 
     thread = threading.Thread(target=lambda: asyncio.run(hold()), daemon=True)
     thread.start()
-    assert ready.wait(10), "the devices do not start"
+    assert ready.wait(60), "the devices do not start"
     try:
         yield holder["value"]
     finally:
         holder["loop"].call_soon_threadsafe(holder["done"].set)
-        thread.join(10)
+        thread.join(60)
 
 
 def plugged(pattern: str, **about: Any) -> FakeShelly:

@@ -118,14 +118,14 @@ async def test_jobs_run_in_order_but_readings_go_first(database: Database) -> No
 
     def first(_: sa.Connection) -> None:
         begun.set()
-        go_on.wait(10)
+        go_on.wait(60)
         order.append("first")
 
     def note(name: str) -> None:
         order.append(name)
 
     holding = asyncio.create_task(database.write(first))
-    await asyncio.to_thread(begun.wait, 10)
+    await asyncio.to_thread(begun.wait, 60)
     second = asyncio.create_task(database.write(lambda _: note("second")))
     third = asyncio.create_task(database.write(lambda _: note("third")))
     readings = asyncio.create_task(database.append(batch([(1, T0, 1.0)], fresh=True)))
@@ -145,11 +145,11 @@ async def test_a_caller_that_gives_up_while_waiting_is_skipped(database: Databas
 
     def slow(connection: sa.Connection) -> None:
         begun.set()
-        go_on.wait(10)
+        go_on.wait(60)
         connection.execute(put("slow"))
 
     running = asyncio.create_task(database.write(slow))
-    await asyncio.to_thread(begun.wait, 10)
+    await asyncio.to_thread(begun.wait, 60)
     waiting = asyncio.create_task(database.write(lambda c: c.execute(put("never"))))
     await loop_turns()
     waiting.cancel()

@@ -47,7 +47,7 @@ def test_every_acknowledgement_follows_a_sync_of_what_it_acknowledges(tmp_path: 
     feeder = [sys.executable, "-c", program, "sqlite:///hub.db", str(tmp_path / "data"), "0"]
     subprocess.run(
         ["strace", "-f", "-y", "-o", str(trace), "-e", calls, *feeder],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=ROOT, timeout=60, check=True,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=ROOT, timeout=120, check=True,
     )  # fmt: skip
 
     unsynced, acknowledged, too_early = False, 0, 0
@@ -82,7 +82,7 @@ def feed_and_kill(url: str, data_dir: Path, first: int, acks: int) -> list[int]:
     return [*seen, *(int(line) for line in rest.splitlines(keepends=True) if line.endswith("\n"))]
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 async def test_acknowledged_rows_survive_kill_and_none_is_there_twice(store_url: str, data_dir: Path) -> None:
     dice = random.Random(4)
     acknowledged: list[int] = []

@@ -149,7 +149,11 @@ def test_opening_a_current_store_does_not_import_alembic(tmp_path: Path) -> None
         "print(sorted({'alembic', 'asyncpg'} & sys.modules.keys()))\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-c", program, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
     )
 
     assert done.stdout.strip() == "[]"

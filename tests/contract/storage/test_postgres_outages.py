@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pytest
@@ -107,6 +108,41 @@ async def test_an_endless_query_is_ended(
         await store.read(lambda c: c.execute(sa.text("SELECT pg_sleep(30)")).all())
 
     await store.close()
+
+
+@pytest.mark.parametrize("step", ["BEGIN;", "COMMIT;", "ROLLBACK;"])
+async def test_an_error_that_nobody_foresaw_costs_one_batch_and_not_the_next(
+    postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """After a transaction that ended in disorder the driver would nest the next ones in it, or refuse them."""
+    genuine = asyncpg.Connection.execute
+    broken: list[str] = []
+
+    async def execute(connection: asyncpg.Connection, query: str, *more: Any, **options: Any) -> str:
+        if query == step and step not in broken:
+            broken.append(step)
+            raise AssertionError("not foreseen")
+        status: str = await genuine(connection, query, *more, **options)
+        return status
+
+    def refuse(at: str) -> None:
+        if armed and step == "ROLLBACK;" and at == "commit":
+            armed.clear()
+            raise ValueError("to be rolled back")
+
+    armed: set[bool] = set()
+    store = await Database.open(postgres_url, tmp_path, clock=FakeClock(), before=refuse)
+    await store.append(batch([(1, T0, 1.0)], fresh=True))
+    monkeypatch.setattr(asyncpg.Connection, "execute", execute)
+    armed.add(True)
+    with pytest.raises(AssertionError, match="not foreseen"):
+        await store.append(batch([(1, T0 + 1, 2.0)], fresh=True))
+    await store.append(batch([(1, T0 + 2, 3.0)], fresh=True))
+    assert broken == [step]
+
+    found = await store.read(lambda c: pairs(c, 1))  # on another connection: it sees what is committed
+    await store.close()
+    assert found == [(T0, 1.0), (T0 + 2, 3.0)]
 
 
 async def test_a_password_is_never_said(postgres_server: PostgresServer, tmp_path: Path) -> None:

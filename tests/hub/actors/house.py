@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hub.actors.board import LatestBoard
-from hub.actors.device import Declare, DeviceActor
+from hub.actors.device import DeviceActor
+from hub.actors.device_requests import Declare
 from hub.actors.marks import MarkBook
 from hub.actors.processing import ProcessingActor, WorkNow
 from hub.actors.recorder import IngestLoad, RecorderActor, StoreReadings

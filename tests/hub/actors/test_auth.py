@@ -169,16 +169,14 @@ async def test_every_wrong_login_gets_the_same_words(auth: Auth, name: str, pass
 async def test_an_unknown_user_costs_the_time_of_a_known_one(auth: Auth) -> None:
     await auth.owner()
 
-    async def seconds(name: str) -> float:
-        taken = []
-        for n in range(5):
-            begun_s = time.perf_counter()
-            with pytest.raises(Unauthenticated):
-                await auth.login(name, "wrong password", address=f"{name}{n}")
-            taken.append(time.perf_counter() - begun_s)
-        return min(taken)
+    async def seconds(name: str, turn: int) -> float:
+        begun_s = time.process_time()  # of all threads; whatever else the machine does costs nothing here
+        with pytest.raises(Unauthenticated):
+            await auth.login(name, "wrong password", address=f"{name}{turn}")
+        return time.process_time() - begun_s
 
-    known_s, unknown_s = await seconds("owner"), await seconds("nobody")
+    turns = [(await seconds("owner", turn), await seconds("nobody", turn)) for turn in range(7)]
+    known_s, unknown_s = (min(taken) for taken in zip(*turns, strict=True))
 
     assert unknown_s == pytest.approx(known_s, rel=0.5)
 
@@ -537,10 +535,10 @@ async def test_an_api_token_is_checked_in_a_tenth_of_a_millisecond(auth: Auth) -
     now_ms = auth.clock.now_ms()
     best_s = 1.0
     for _ in range(5):
-        begun_s = time.perf_counter()
+        begun_s = time.process_time()
         for _ in range(1_000):
             auth.book.authenticate(secret, now_ms)
-        best_s = min(best_s, time.perf_counter() - begun_s)
+        best_s = min(best_s, time.process_time() - begun_s)
 
     assert best_s / 1_000 < 100e-6
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hub.actors.device import (
+from hub.actors.device_requests import (
     AddFromInbox,
     ApplyDevices,
     CheckSilence,

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from hub.actors.device import PatchDevice
+from hub.actors.device_requests import PatchDevice
 from hub.actors.money import MoneyDesk
 from hub.actors.money_columns import series_of_point
 from hub.actors.money_memory import BillKey, BillMemory

@@ -12,6 +12,7 @@ from hub.errors import QueueFull
 from hub.model.events import ReadingsStored
 from hub.model.reading import NO_TIME, ReadingBatch, Stored
 from hub.runtime.actor import request
+from hub.storage.quarantine import read_quarantine
 from hub.storage.readings import read_columns
 from tests.hub.actors.house import NOW_MS, running_house
 
@@ -46,6 +47,26 @@ async def test_refused_items_are_named_and_their_neighbours_stored(tmp_path: Pat
             (1, "WL-ING-033", True),
         ]
         assert answer.rejections[0].field == "meter.power"
+
+
+async def test_a_backlog_with_a_wrong_clock_is_kept_aside_as_a_whole(tmp_path: Path) -> None:
+    async with running_house(tmp_path) as house:
+        (power,) = await house.declare("meter", "power")
+        answer = await house.store([(power, number, 1.0) for number in range(3000)])
+        assert all(one.quarantined for one in answer.rejections)
+        kept = await house.database.read(lambda conn: read_quarantine(conn, limit=10_000))
+        assert sorted(one.ts_ms for one in kept if one.ts_ms is not None) == list(range(3000))
+
+
+async def test_what_is_not_kept_aside_is_not_said_to_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hub.actors.recorder.HELD_PER_COMMIT", 2)
+    async with running_house(tmp_path) as house:
+        (power,) = await house.declare("meter", "power")
+        answer = await house.store([(power, number, 1.0) for number in range(4)])
+        assert [one.quarantined for one in answer.rejections] == [True, True, False, False]
+        assert len(await house.database.read(lambda conn: read_quarantine(conn, limit=10))) == 2
 
 
 async def test_each_new_row_is_announced_exactly_once(tmp_path: Path) -> None:

@@ -17,7 +17,8 @@ import pytest
 
 from hub.broker import BrokerAddress, BrokerState, BrokerSupervisor, in_process, supervisor
 from hub.errors import AskUser
-from tests.peers.mosquitto import free_port, require_mosquitto
+from tests.peers.mosquitto import require_mosquitto
+from tests.peers.ports import free_port
 
 PARENT = """
 import asyncio, sys
@@ -78,7 +79,7 @@ class Log:
 
     async def until(self, state: BrokerState) -> None:
         """Return when the newest state is this one."""
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(30):
             while not self.states or self.states[-1] is not state:
                 self._changed.clear()
                 await self._changed.wait()
@@ -104,7 +105,7 @@ async def roundtrip(address: BrokerAddress, username: str | None, password: str 
     ) as client:
         await client.subscribe("a/b", qos=1)
         await client.publish("a/b", "42", qos=1)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             payload = (await anext(client.messages)).payload
     assert isinstance(payload, bytes)
     return payload
@@ -118,7 +119,7 @@ def process_is_gone(pid: int) -> bool:
 
 
 async def until_gone(pid: int) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not process_is_gone(pid):  # noqa: ASYNC110 - another process tells nobody
             await asyncio.sleep(0.02)
 
@@ -252,7 +253,7 @@ async def test_messages_for_an_absent_client_survive_a_stop(tmp_path: Path) -> N
     async with (
         running(settings, tmp_path) as (_, address),
         aiomqtt.Client(address.host, address.port, identifier="away", clean_session=False) as client,
-        asyncio.timeout(10),
+        asyncio.timeout(30),
     ):
         assert (await anext(client.messages)).payload == b"7"
 

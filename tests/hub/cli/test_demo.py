@@ -85,7 +85,7 @@ def test_a_configuration_without_the_house_is_refused(tmp_path: Path) -> None:
     assert json.loads(text)["errors"][0]["code"] == "WL-DEM-004"
 
 
-@pytest.mark.timeout(150)
+@pytest.mark.timeout(300)
 def test_the_hub_goes_on_where_history_ends(tmp_path: Path) -> None:
     data_dir = tmp_path / "data"
     arguments = ["--config", str(CONFIG), "--data", str(data_dir), "--days", "1", "--port", "0"]

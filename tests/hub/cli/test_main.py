@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -52,9 +53,42 @@ def test_every_command_takes_the_shared_options_and_explains_itself() -> None:
         assert command.help, path
 
 
-@pytest.mark.parametrize("words", [["nothing"], ["--nothing"], ["user", "nothing"], ["version", "extra"]])
+WRONG = [
+    ["nothing"],
+    ["--nothing"],
+    ["user", "nothing"],
+    ["version", "extra"],
+    ["user", "add"],
+    ["user", "add", "anna", "--role", "king"],
+    ["run", "--port", "many"],
+]
+
+
+@pytest.mark.parametrize("words", WRONG)
 def test_unknown_words_are_wrong_use(words: list[str]) -> None:
-    assert CliRunner().invoke(main, words).exit_code == 2
+    said = CliRunner().invoke(main, words)
+    assert said.exit_code == 2
+    assert said.stdout == ""
+    assert "error WL-CLI-015: " in said.stderr
+    assert "--help" in said.stderr
+
+
+@pytest.mark.parametrize("words", [[], ["user"]])
+def test_no_words_at_all_show_what_there_is(words: list[str]) -> None:
+    said = CliRunner().invoke(main, words)
+    assert "Commands:" in said.output
+    assert "WL-CLI-015" not in said.output
+
+
+@pytest.mark.parametrize("words", WRONG)
+def test_wrong_use_is_a_document_where_json_is_asked_for(words: list[str]) -> None:
+    said = CliRunner().invoke(main, [*words, "--json"])
+    assert (said.exit_code, said.stderr) == (2, "")
+    (error,) = json.loads(said.stdout)["errors"]
+    assert error["code"] == "WL-CLI-015"
+    assert error["detail"]
+    assert error["where"]
+    assert "--help" in error["hint"]
 
 
 def test_version_says_versions(shell: Shell) -> None:

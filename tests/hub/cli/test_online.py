@@ -195,7 +195,7 @@ def test_commands_reach_a_hub_by_loopback_whatever_it_listens_on(shell: Shell, h
     listed = shell.run("user", "list", "--json")
     process.terminate()
 
-    assert process.wait(timeout=30) == 0
+    assert process.wait(timeout=120) == 0
     assert "127.0.0" in url or "localhost" in url
     assert listed.code == 0
 
@@ -209,7 +209,7 @@ def test_commands_reach_a_hub_on_an_address_of_the_network(shell: Shell) -> None
     listed = shell.run("user", "list", "--json")
     process.terminate()
 
-    assert process.wait(timeout=30) == 0
+    assert process.wait(timeout=120) == 0
     assert url.startswith("http://127.0.0.1:")
     assert listed.code == 0
 

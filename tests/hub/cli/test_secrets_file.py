@@ -44,7 +44,11 @@ def test_a_secret_is_stored_privately_and_never_shown(shell: Shell) -> None:
         min_size=1,
     ).filter(lambda text: text == text.strip())
 )
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 def test_any_text_comes_back_as_it_was(shell: Shell, text: str) -> None:
     assert shell.run("secrets", "set", "word", stdin=text).code == 0
     assert read_back(shell) == text

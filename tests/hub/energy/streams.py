@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from hypothesis import HealthCheck, settings
@@ -16,6 +17,7 @@ from hub.energy.derive import (
     derive,
 )
 from hub.energy.slots import SLOT_MS, Readings, Rule
+from hub.energy.spread import Spread
 from hub.model.series import Behaviour
 from hub.model.units import Quantity
 
@@ -46,7 +48,9 @@ def whole(rule: Rule, readings: Readings) -> Derived:
     return derive(rule, readings, first, last, from_first=True, to_last=True)
 
 
-def derive_part(rule: Rule, stored: Readings, start_ms: int, end_ms: int) -> Derived:
+def derive_part(
+    rule: Rule, stored: Readings, start_ms: int, end_ms: int, spread: Spread | None = None
+) -> Derived:
     """As a caller does it over a store: ask with the published context, and for more until it is enough."""
     back, ahead = 1, 1
     while True:
@@ -61,6 +65,7 @@ def derive_part(rule: Rule, stored: Readings, start_ms: int, end_ms: int) -> Der
             end_ms,
             from_first=low == 0,
             to_last=high == len(stored),
+            spread=spread,
         )
         if found.anchored and found.settled:
             return found
@@ -99,34 +104,50 @@ def gauge_streams(draw: st.DrawFn, largest: float = 1e4) -> Readings:
     )
 
 
+RISES_WH = {
+    "run": [0.0, 2.0, 3.25, 100.0],
+    "reset": [0.0, 2.0, 3.25, 100.0],
+    "calm": [0.0, 2.0, 3.25, 100.0],
+    "digits": [0.0, 0.0, 0.0, 1000.0],
+    "down": [-2.0, -40.0],
+}
+SHOWN: dict[str, Callable[[float, int], float]] = {
+    "zero": lambda level, _: 0.0,
+    "sleep": lambda level, _: 0.0,
+    "dip": lambda level, _: level - 500.0,
+    "jump": lambda level, _: level + 5e5,
+    "noise": lambda level, _: level - level / 2000,
+    "shiver": lambda level, row: level - level * (row * 7 % 5) / 8000,
+}
+JUDGED = st.sampled_from([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 4])
+
+
 @st.composite
-def counter_streams(draw: st.DrawFn) -> Readings:
-    """A register in Wh that counts, stands, jumps, dips, resets and shivers, long enough to calm down between."""
+def counter_streams(draw: st.DrawFn, flags: st.SearchStrategy[int] = JUDGED) -> Readings:
+    """A register in Wh that counts, stands, sleeps, jumps, dips, resets and shivers, and calms down between."""
     stamps: list[int] = []
     values: list[float] = []
     ts, level = T0_MS + draw(st.integers(0, SLOT_MS)), draw(st.sampled_from([0.0, 3.0, 60_000.0, 1e6]))
+    faults = ["run", "run", "calm", "zero", "dip", "jump", "reset", "noise", "stand", "sleep", "digits"]
     for _ in range(draw(st.integers(1, 14))):
-        fault = draw(
-            st.sampled_from(["run", "run", "calm", "zero", "dip", "jump", "reset", "noise", "stand"])
-        )
-        step_ms = draw(st.sampled_from([10_000, 10_000, 60_000, 300_000]))
-        count = draw(st.integers(1, 8)) if fault != "calm" else 1_200_000 // step_ms
-        for _ in range(count):
+        fault = draw(st.sampled_from([*faults, "shiver", "down"]))
+        step_ms = draw(st.sampled_from([10_000, 10_000, 60_000, 300_000, 1_800_000]))
+        count = draw(st.integers(1, 8))
+        if fault in ("calm", "sleep", "shiver"):
+            count = max(draw(st.sampled_from([1_200_000, 4_000_000])) // step_ms, 4)
+        for row in range(count):
             ts += step_ms
-            rise = (
-                draw(st.sampled_from([0.0, 2.0, 3.25, 100.0])) if fault in ("run", "reset", "calm") else 0.0
-            )
+            rise = draw(st.sampled_from(RISES_WH.get(fault, [0.0])))
             level = rise if fault == "reset" and not values else level + rise
-            shown = {"zero": 0.0, "dip": level - 500.0, "jump": level + 5e5, "noise": level - level / 2000}
             stamps.append(ts)
-            values.append(shown.get(fault, level))
-        ts += draw(st.sampled_from([0, 0, 0, 2_000_000, 30_000_000]))
+            values.append(SHOWN[fault](level, row) if fault in SHOWN else level)
+        ts += draw(st.sampled_from([0, 0, 0, 2_000_000, 30_000_000, 100_000_000]))
         if fault == "reset":
             level = draw(st.sampled_from([0.0, 5.0]))
         if fault == "stand":
             level += draw(st.sampled_from([0.0, 1000.0, 30_000.0]))
-    flags = draw(st.lists(FLAGS, min_size=len(stamps), max_size=len(stamps)))
-    return Readings.of(stamps, values, flags)
+    marks = draw(st.lists(flags, min_size=len(stamps), max_size=len(stamps)))
+    return Readings.of(stamps, values, marks)
 
 
 @st.composite

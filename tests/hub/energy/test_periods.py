@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 
 from hub.energy.calendar import local_days, local_hours, local_months
 from hub.energy.derive import derive
-from hub.energy.periods import aggregate, aggregate_many
+from hub.energy.periods import PeriodColumns, aggregate, aggregate_each, aggregate_many
 from hub.energy.slots import SLOT_MS, Readings, SlotColumns
 from hub.model.quality import Flag
 from hub.model.times import iso_ms
@@ -131,3 +133,20 @@ def test_many_series_skip_buckets_without_length() -> None:
     days = local_days("Pacific/Apia", start, start + 2 * 86_400_000)
     sums = aggregate_many(np.ones((2, 192), np.int32), start, days.start_ms, days.end_ms)
     assert sums.tolist() == [[96, 0, 96]] * 2
+
+
+@settings(UNDER_LOAD, max_examples=40)
+@given(st.lists(gauge_streams(), min_size=1, max_size=4))
+def test_series_summed_at_once_equal_each_on_its_own(streams: list[Readings]) -> None:
+    series = [SlotColumns.empty(), *(whole(POWER, readings).slots for readings in streams)]
+    starts = np.concatenate([slots.start_ms for slots in series])
+    days = local_days("Australia/Lord_Howe", int(starts.min()), int(starts.max()) + SLOT_MS)
+    some = np.arange(len(days)) % 3 != 1  # holes between the buckets
+    bucket_starts, bucket_ends = days.start_ms[some], days.end_ms[some]
+
+    at_once = aggregate_each(series, bucket_starts, bucket_ends)
+
+    alone = [aggregate(slots, bucket_starts, bucket_ends) for slots in series]
+    for column in fields(PeriodColumns):
+        expected = np.concatenate([getattr(one, column.name) for one in alone])
+        np.testing.assert_array_equal(getattr(at_once, column.name), expected)

@@ -78,7 +78,7 @@ async def test_stopping_twice_is_harmless(probe: Ref) -> None:
 async def test_an_actor_can_stop_itself(probe: Ref) -> None:
     await request(probe, Call(lambda actor: actor.stop()))
     assert probe.task is not None
-    await asyncio.wait_for(probe.task, 5)
+    await asyncio.wait_for(probe.task, 30)
     assert not probe.is_alive()
 
 
@@ -173,7 +173,7 @@ async def test_an_error_in_a_tell_ends_only_this_actor(error: Exception) -> None
     failing, other = Probe.start(diary), Probe.start()
     failing.tell(Fail(error))
     assert failing.task is not None
-    await asyncio.wait_for(failing.task, 5)
+    await asyncio.wait_for(failing.task, 30)
     assert not failing.is_alive()
     assert diary[-1] == "teardown"
     assert await request(other, Echo(1)) == 1
@@ -190,7 +190,7 @@ async def test_an_exit_in_a_handler_ends_only_this_actor(error: BaseException, a
     else:
         failing.tell(Fail(error))
     assert failing.task is not None
-    await asyncio.wait_for(failing.task, 5)
+    await asyncio.wait_for(failing.task, 30)
     assert await request(other, Echo(1)) == 1
     await stop(other)
 
@@ -341,7 +341,7 @@ async def test_a_deferred_error_of_a_tell_ends_the_actor_like_any_other() -> Non
     await request(ref, Echo())
     result.set_exception(OSError("disk"))
     assert ref.task is not None
-    await asyncio.wait_for(ref.task, 5)
+    await asyncio.wait_for(ref.task, 30)
     assert not ref.is_alive()
 
 

@@ -187,7 +187,7 @@ async def test_the_reader_wakes_for_a_message_of_another_thread() -> None:
     reader = asyncio.create_task(inbox.wait())
     await asyncio.sleep(0)
     await asyncio.to_thread(inbox.put, Letter("from afar"))
-    await asyncio.wait_for(reader, 5)
+    await asyncio.wait_for(reader, 30)
     assert drain(inbox) == ["from afar"]
 
 

@@ -147,7 +147,7 @@ async def test_background_tasks_are_held_until_they_end() -> None:
 
     name = tasks.spawn(work(), name="poll").get_name()
     gc.collect()
-    await asyncio.wait_for(done.wait(), 5)
+    await asyncio.wait_for(done.wait(), 30)
     await turns()
     assert name == "plugin:demo:poll"
     assert len(tasks) == 0

@@ -33,7 +33,7 @@ class Reports:
         Where the machine gives the watching thread no time while the loop is held, nobody can be named: then
         the loop is held again.
         """
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while True:
                 block()
                 event = await self._queue.get()
@@ -99,7 +99,7 @@ async def test_an_actor_that_blocks_is_named_with_its_stack(watchdog: Watchdog, 
     ref = Blocker.start()
     event = await reports.named("actor:Blocker", lambda: ref.tell(0.4))
     assert "time.sleep(message)" in event.stack
-    assert 0.05 < event.duration_s < 5
+    assert event.duration_s > 0.05
     assert watchdog.blocked >= 1
     await stop(ref)
 
@@ -148,11 +148,11 @@ async def test_a_long_block_dumps_all_stacks_once(
 
     def park() -> None:
         parked.set()
-        free.wait(10)
+        free.wait(60)
 
     thread = threading.Thread(target=park, name="parked-thread")
     thread.start()
-    parked.wait(5)
+    parked.wait(60)
     ref = Blocker.start()
     await reports.named("actor:Blocker", lambda: ref.tell(0.4))
     free.set()
@@ -170,7 +170,7 @@ async def test_a_free_loop_is_measured_and_not_reported(reports: Reports) -> Non
     meter = watchdog.meter = CountingMeter(5)
     watchdog.start()
     watchdog.start()
-    await asyncio.wait_for(meter.full.wait(), 5)
+    await asyncio.wait_for(meter.full.wait(), 30)
     assert 0 <= watchdog.lag_p99_s() < 2.0
     assert watchdog.blocked == 0
     await watchdog.stop()
@@ -196,7 +196,7 @@ async def test_a_listener_that_raises_does_not_end_the_measuring(
     meter = watchdog.meter = CountingMeter(3)
     watchdog.start()
     time.sleep(0.08)  # noqa: ASYNC251 - the evil under test
-    await asyncio.wait_for(meter.full.wait(), 5)
+    await asyncio.wait_for(meter.full.wait(), 30)
     await watchdog.stop()
     assert watchdog.blocked >= 1
     assert "a listener failed" in caplog.text

@@ -51,6 +51,24 @@ def message(answer: PushAnswer) -> str:
     return text
 
 
+@pytest.mark.parametrize(
+    "target",
+    [
+        "/input/post?node=n&fulljson=" + quote('{"a":1,"b":2,"a":3}'),
+        "/input/post?node=n&fulljson=" + quote('{"a":1,"b":2,"\\u0061":3}'),
+        "/input/post?node=n&fulljson=" + quote('{"a":1,"b":2,"a(":3}'),
+        "/input/post?node=n&json=" + quote("{a:1,b:2,a:3}"),
+        "/input/bulk?data=" + quote('[[0,"n",{"a":1,"b":2,"a":1}]]'),
+    ],
+)
+async def test_a_name_that_stands_twice_is_not_stored_and_the_others_are(
+    intake: MemoryIntake, target: str
+) -> None:
+    await get(intake, target)
+    assert {name: list(rows.values()) for name, rows in intake.rows.items()} == {"n.b": [2.0]}
+    assert [one.code for one in intake.rejected] == ["WL-ING-005"]
+
+
 def test_every_route_takes_both_methods_and_the_places_of_the_key() -> None:
     endpoints = hub_integration().endpoints
     routes = {(e.method, e.path) for e in endpoints}

@@ -76,6 +76,39 @@ async def test_units_and_kinds_say_more_than_the_name(intake: MemoryIntake) -> N
     assert intake.infos["main-meter.x"].behaviour == "counter"
 
 
+@pytest.mark.parametrize("kind", ["gauge", "delta"])
+async def test_a_kind_that_contradicts_the_series_is_refused(intake: MemoryIntake, kind: str) -> None:
+    register = {"units": {"x": "kWh"}, "kinds": {"x": "counter"}}
+    await post(intake, item(x=1) | register)
+    answer = await post(intake, item(x=2, power=5) | {"ts": TS + 1, "kinds": {"x": kind}})
+    assert answer.status == 207
+    assert [(e["code"], e["field"], e["stored"]) for e in errors(answer)] == [
+        ("WL-ING-025", "kinds.x", False)
+    ]
+    assert intake.rows["main-meter.x"] == {TS: 1000.0}
+
+
+async def test_two_kinds_for_a_new_series_in_one_request_cannot_both_be_right(intake: MemoryIntake) -> None:
+    both = [item(x=1) | {"kinds": {"x": "counter"}}, item(x=2) | {"ts": TS + 1, "kinds": {"x": "delta"}}]
+    answer = await post(intake, both)
+    assert [(e["index"], e["code"]) for e in errors(answer)] == [(1, "WL-ING-025")]
+    assert intake.rows["main-meter.x"] == {TS: 1.0}
+
+
+async def test_the_kind_alone_keeps_the_unit_of_the_series(intake: MemoryIntake) -> None:
+    await post(intake, item(x=1) | {"units": {"x": "kWh"}, "kinds": {"x": "counter"}})
+    assert (await post(intake, item(x=2) | {"ts": TS + 1, "kinds": {"x": "counter"}})).status == 204
+    assert intake.rows["main-meter.x"] == {TS: 1000.0, TS + 1: 2000.0}
+
+
+@pytest.mark.parametrize("more", [{}, {"units": {"y": "W"}}])
+async def test_a_state_is_no_register(intake: MemoryIntake, more: dict[str, Any]) -> None:
+    key = "y" if more else "power"
+    answer = await post(intake, item(**{key: 1}) | more | {"kinds": {key: "counter"}})
+    assert (answer.status, errors(answer)[0]["code"]) == (422, "WL-ING-025")
+    assert not intake.rows
+
+
 async def test_without_a_unit_a_registered_series_keeps_its_own(intake: MemoryIntake) -> None:
     await post(intake, item(x=1) | {"units": {"x": "W"}})
     assert (await post(intake, item(x=2) | {"ts": TS + 1})).status == 204

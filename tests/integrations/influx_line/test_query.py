@@ -39,7 +39,9 @@ async def write(influx: Integration, intake: MemoryIntake, body: str) -> None:
 
 
 def test_only_ping_and_health_are_public(influx: Integration) -> None:
-    assert {e.path for e in influx.endpoints if e.scope is None} == {"/ping", "/health"}
+    assert {e.path for e in influx.endpoints if e.scope is None} == {
+        "/ping", "/api/v2/ping", "/health", "/ready",
+    }  # fmt: skip
     assert all(e.credentials == ("token", "basic", "query:p") for e in influx.endpoints if e.scope)
 
 
@@ -48,10 +50,12 @@ async def test_ping_names_a_version(influx: Integration, intake: MemoryIntake, m
     answer = await call(influx, intake, method, "/ping")
     assert (answer.status, answer.body, answer.headers["X-Influxdb-Version"]) == (204, b"", "1.8.10")
     assert (await call(influx, intake, method, "/ping", verbose="true")).status == 200
+    assert (await call(influx, intake, "GET", "/api/v2/ping")).status == 204
 
 
 async def test_health_passes(influx: Integration, intake: MemoryIntake) -> None:
     assert orjson.loads((await call(influx, intake, "GET", "/health")).body)["status"] == "pass"
+    assert orjson.loads((await call(influx, intake, "GET", "/ready")).body)["status"] == "ready"
 
 
 @pytest.mark.parametrize(

@@ -26,8 +26,8 @@ class TickingIntake(MemoryIntake):
 
 
 def options(port: int, **more: Any) -> dict[str, Any]:
-    """Validated options of an entry with quick timings."""
-    entry = {"host": "127.0.0.1", "port": port, "interval": 0.1, "timeout": 0.2, **more}
+    """Validated options of an entry with quick polls; its patience is for a busy machine."""
+    entry = {"host": "127.0.0.1", "port": port, "interval": 0.1, "timeout": 1.0, **more}
     checked: dict[str, Any] = SCHEMA(entry)
     return checked
 

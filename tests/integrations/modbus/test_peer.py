@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import socket
 import warnings
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -15,6 +14,7 @@ import pytest
 from hub.plugins.testing import MemoryIntake
 from tests.integrations.modbus.devices import options
 from tests.integrations.modbus.test_client import rows_of
+from tests.peers.ports import free_port
 
 SETUP = Path(__file__).parents[4] / "shared" / "fixtures" / "modbus" / "pymodbus_simulator_setup.json"
 
@@ -27,10 +27,7 @@ async def simulator(folder: Path, device: str) -> AsyncIterator[int]:
     from pymodbus.server import ModbusSimulatorServer
 
     setup: dict[str, Any] = json.loads(SETUP.read_text())
-    with socket.socket() as modbus, socket.socket() as http:
-        modbus.bind(("127.0.0.1", 0))
-        http.bind(("127.0.0.1", 0))
-        port, http_port = modbus.getsockname()[1], http.getsockname()[1]
+    port, http_port = free_port(), free_port()
     setup["server_list"]["server"] |= {"host": "127.0.0.1", "port": port}
     file = folder / "setup.json"
     file.write_text(json.dumps(setup))

@@ -14,10 +14,12 @@ import pytest
 from hub.plugins.api import CannotConnect, InvalidAuth
 from hub.plugins.testing import MemoryIntake
 from integrations.mqtt import source as source_module
-from integrations.mqtt.connection import Target, open_link
+from integrations.mqtt.connection import open_link
+from integrations.mqtt.dial import Target
 from integrations.mqtt.source import connect
 from tests.integrations.mqtt.running import Running, publisher, running
-from tests.peers.mosquitto import Mosquitto, free_port
+from tests.peers.mosquitto import Mosquitto
+from tests.peers.ports import free_port
 
 POWER = [{"topic": "meters/+/power", "device": "{1}", "series": "power"}]
 

@@ -152,7 +152,7 @@ async def test_a_sensor_that_expires_takes_its_device_offline(
     mosquitto: Mosquitto, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("integrations.mqtt.found.EXPIRY_STEP_S", 0.02)
-    config = {key: value for key, value in PLUG.items() if key != "avty_t"} | {"exp_aft": 0.2}
+    config = {key: value for key, value in PLUG.items() if key != "avty_t"} | {"exp_aft": 2.0}
     async with running(mosquitto, discovery="auto") as run:
         await announce(run, PLUG_TOPIC, config)
         await until_subscribed(run, "plugs/7/tele")

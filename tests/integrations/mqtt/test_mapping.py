@@ -6,8 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hub.plugins.api import Behaviour, DeviceInfo, Quantity, SeriesInfo
+from hub.plugins.testing import MemoryIntake
 from integrations.mqtt.mapping import ConfiguredTopics, covers, wildcard_texts
-from integrations.mqtt.schema import settings_of
+from integrations.mqtt.message import Message
+from integrations.mqtt.numbers import Unreadable
+from integrations.mqtt.schema import TopicSetting, ValueSetting, settings_of
 
 LEVELS = st.lists(st.sampled_from(["a", "b", "", "$SYS"]), min_size=1, max_size=4)
 FILTERS = st.builds(
@@ -53,3 +57,14 @@ def test_a_covered_filter_is_not_subscribed_to_but_its_quality_counts() -> None:
     ]
     configured = ConfiguredTopics(settings_of({"topics": topics}).topics)
     assert configured.subscriptions() == {"m/#": 1, "other": 0}
+
+
+async def test_a_topic_with_another_kind_than_the_series_is_refused() -> None:
+    intake = MemoryIntake()
+    register = SeriesInfo("energy", Quantity.ENERGY, Behaviour.COUNTER, "kWh")
+    await intake.declare(DeviceInfo("plug"), [register])
+    setting = TopicSetting("meters/+/e", "{1}", (ValueSetting("energy", kind="delta"),))
+    (reader,) = await ConfiguredTopics([setting]).readers("meters/plug/e", intake)
+    with pytest.raises(Unreadable) as refused:
+        reader.read(Message(b"1"), intake.batch(), intake)
+    assert refused.value.code == "WL-ING-025"

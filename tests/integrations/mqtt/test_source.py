@@ -15,7 +15,8 @@ from hub.plugins.api import BrokerAddress, CannotConnect, InvalidAuth
 from hub.plugins.testing import MemoryIntake
 from integrations.mqtt.source import connect
 from tests.integrations.mqtt.running import publisher, running, subscribed
-from tests.peers.mosquitto import Mosquitto, free_port
+from tests.peers.mosquitto import Mosquitto
+from tests.peers.ports import free_port
 
 METERS = [{"topic": "meters/+/power", "device": "{1}", "series": "power", "unit": "W"}]
 METERS_JSON = [{**METERS[0], "value": "{{ json.power }}"}]
@@ -152,7 +153,10 @@ async def test_what_was_acknowledged_does_not_come_again_after_a_restart_of_the_
         assert "a.power" not in run.intake.rows
 
 
-async def test_stopping_the_hub_finishes_what_is_in_hand(mosquitto: Mosquitto) -> None:
+async def test_stopping_the_hub_finishes_what_is_in_hand(
+    mosquitto: Mosquitto, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("integrations.mqtt.source._FINISH_S", 30.0)
     intake = MemoryIntake()
     async with running(mosquitto, intake, topics=METERS) as run:
         intake.gate.clear()
@@ -218,6 +222,9 @@ async def test_a_flood_of_poison_does_not_close_the_window(mosquitto: Mosquitto)
         (b'{"power": [1]}', "WL-MQT-004"),
         (b'{"other": 1}', "WL-MQT-005"),
         (b"1" * 70_000, "WL-MQT-006"),
+        (b'{"power": 1, "power": 2}', "WL-ING-005"),
+        (b'{"power": 1, "p\\u006fwer": 2}', "WL-ING-005"),
+        (b'{"power": 1, "a": {"b": 1, "b": 1}}', "WL-ING-005"),
     ],
 )
 async def test_each_refusal_has_a_code_a_text_and_a_place(
@@ -231,6 +238,23 @@ async def test_each_refusal_has_a_code_a_text_and_a_place(
         assert rejection.text.startswith("meters/a/power: ")
         assert rejection.field
         assert "a.power" not in run.intake.rows
+
+
+@pytest.mark.parametrize("bad", ["NaN", "-Infinity", "1e999", "9" * 400, "1e308", "true", '"1_000"'])
+async def test_the_good_values_beside_a_bad_one_are_stored(mosquitto: Mosquitto, bad: str) -> None:
+    topic = {
+        "topic": "meters/+/all",
+        "device": "{1}",
+        "values": {"power": "{{ json.p }}", "voltage": "{{ json.v }}"},
+    }
+    known = {"topic": "sensors/+", "device": "{1}", "values": "known"}
+    async with running(mosquitto, topics=[topic, known]) as run:
+        await run.publish("meters/a/all", f'{{"p": {bad}, "v": 230}}')
+        await run.publish("sensors/b", f'{{"voltage": 231, "power": {bad}, "power_l1": 5}}')
+        await run.passed()
+        stored = {name: list(rows.values()) for name, rows in run.intake.rows.items() if "marker" not in name}
+        assert stored == {"a.voltage": [230.0], "b.voltage": [231.0], "b.power_l1": [5.0]}
+        assert [one.field for one in run.intake.rejected][:1] == ["power"]
 
 
 async def test_a_retained_value_is_shown_as_old_and_not_stored(mosquitto: Mosquitto) -> None:
@@ -331,7 +355,7 @@ async def test_a_broker_that_refuses_mqtt_5_gets_mqtt_3(caplog: pytest.LogCaptur
     try:
         async with connect({"broker": f"127.0.0.1:{port}", "discovery": "off", "topics": METERS}) as source:
             task = asyncio.create_task(source.run(intake))
-            async with aiomqtt.Client("127.0.0.1", port) as client, asyncio.timeout(15):
+            async with aiomqtt.Client("127.0.0.1", port) as client, asyncio.timeout(30):
                 while not intake.rows:
                     await client.publish("meters/a/power", "4", qos=1)
             task.cancel()
@@ -346,6 +370,6 @@ async def test_the_birth_is_announced_and_no_will_is_left(mosquitto: Mosquitto) 
     async with publisher(mosquitto) as client:
         await client.subscribe("homeassistant/status")
         async with running(mosquitto, discovery="inbox"):
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 assert (await anext(client.messages)).payload == b"online"
     assert mosquitto.log.count("No will message specified") == mosquitto.log.count("Sending CONNACK")

@@ -62,6 +62,8 @@ class FakeShelly:
     has_websocket: bool = True
     mute: bool = False
     raw: bytes | None = None
+    spoil_next: bytes | None = None
+    """Answer to the next HTTP call alone."""
     calls: list[str] = field(default_factory=list)
     sockets: list[web.WebSocketResponse] = field(default_factory=list)
     listening: asyncio.Event = field(default_factory=asyncio.Event)
@@ -95,8 +97,9 @@ class FakeShelly:
     async def post_rpc(self, request: web.Request) -> web.StreamResponse:
         if self.mute:
             await asyncio.sleep(30)
-        if self.raw is not None:
-            return web.Response(body=self.raw, content_type="application/json")
+        spoilt, self.spoil_next = self.spoil_next if self.raw is None else self.raw, None
+        if spoilt is not None:
+            return web.Response(body=spoilt, content_type="application/json")
         if self.password is not None and not self._digest_is_right(request):
             challenge = f'Digest qop="auth", realm="{self.realm}", nonce="{NONCE}", algorithm=SHA-256'
             return web.Response(status=401, headers={"WWW-Authenticate": challenge})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hub.actors.device import Declare
+from hub.actors.device_requests import Declare
 from hub.model.device import DeviceInfo
 from hub.model.series import known_series
 from hub.runtime.actor import request

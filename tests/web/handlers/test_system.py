@@ -22,7 +22,10 @@ async def test_the_hub_tells_how_it_is(house: House) -> None:
 
 async def test_the_configuration_is_shown_without_its_secrets(house: House) -> None:
     path = house.hub.config_dir / "hub.yaml"
-    path.write_text(path.read_text() + "notify: {email: {host: h, password: canary-in-config}}\n")
+    path.write_text(
+        path.read_text()
+        + "notify: {email: {host: h, password: canary-in-config}, apprise: ['ntfy://u:canary-in-url@h/?token=canary-in-query']}\n"
+    )
     reloaded = await house.post("/api/v1/config/reload")
     shown = await house.get("/api/v1/config")
     path.write_text("hub: {nme: x}\n")
@@ -30,7 +33,8 @@ async def test_the_configuration_is_shown_without_its_secrets(house: House) -> N
 
     assert reloaded.status == 200
     assert shown.json["config"]["notify"]["email"]["password"] == "••••"
-    assert b"canary-in-config" not in shown.body
+    assert b"canary" not in shown.body
+    assert "ntfy://••••@h" in shown.json["config"]["notify"]["apprise"][0]
     assert (broken.status, broken.code) == (422, "WL-API-423")
     assert broken.json["errors"][0]["file"]
 

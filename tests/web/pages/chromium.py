@@ -16,7 +16,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-START_S, STEP_S = 30.0, 15.0
+START_S, STEP_S = 60.0, 30.0
 FLAGS = (
     "--headless",
     "--no-sandbox",

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from hub.actors.auth import CreateToken, SetupState
-from hub.actors.device import Declare
+from hub.actors.device_requests import Declare
 from hub.app import Hub, HubOptions
 from hub.model.access import LOCAL_PRINCIPAL
 from hub.model.device import DeviceInfo
@@ -23,7 +23,7 @@ from tests.web.conftest import PASSWORD, House
 from tests.web.pages.chromium import Tab, a_tab, chromium_or_skip
 from web.server import serve
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 HOSTILE = "<img src=x onerror=alert(1)>"
 SHOWN = (
     "[...document.querySelectorAll('.bar, main > :not(noscript)')]"

@@ -16,7 +16,7 @@ import pytest
 from aiohttp import web
 
 from hub.actors.auth import CreateOwner, CreateToken, CreateUser, SetupState
-from hub.actors.device import Declare, GetLatest
+from hub.actors.device_requests import Declare, GetLatest
 from hub.actors.recorder import StoreReadings
 from hub.app import Hub, HubOptions
 from hub.model.access import LOCAL_PRINCIPAL
@@ -50,7 +50,7 @@ class Talk:
     async def read(self) -> Any:
         """The next message, out of an array too."""
         while not self.waiting:
-            frame = await self.socket.receive_json(loads=orjson.loads, timeout=10)
+            frame = await self.socket.receive_json(loads=orjson.loads, timeout=30)
             self.frames.append(frame)
             self.waiting += frame if isinstance(frame, list) else [frame]
         return self.waiting.pop(0)
@@ -87,7 +87,7 @@ class Talk:
     async def close_code(self) -> int:
         """Read to the end and say how it ended."""
         while not self.socket.closed:
-            await self.socket.receive(timeout=10)
+            await self.socket.receive(timeout=30)
         return self.socket.close_code or 0
 
 
@@ -137,7 +137,7 @@ class Live:
         """Wait until the hub knows that every client has gone."""
         gone = asyncio.current_task()
         others = [task for task in asyncio.all_tasks() if task is not gone and _serves_a_client(task)]
-        await asyncio.wait_for(asyncio.gather(*others, return_exceptions=True), 5)
+        await asyncio.wait_for(asyncio.gather(*others, return_exceptions=True), 30)
 
 
 def _serves_a_client(task: asyncio.Task[Any]) -> bool:

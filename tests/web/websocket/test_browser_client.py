@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from hub.actors.auth import RevokeToken
-from hub.actors.device import RemoveDevice
+from hub.actors.device_requests import RemoveDevice
 from hub.model.access import LOCAL_PRINCIPAL
 from hub.runtime.actor import request
 
@@ -26,7 +26,7 @@ class Follower:
 
     async def says(self) -> Any:
         assert self._process.stdout is not None
-        line = await asyncio.wait_for(self._process.stdout.readline(), 20)
+        line = await asyncio.wait_for(self._process.stdout.readline(), 30)
         assert line, "the script has ended"
         return json.loads(line)
 
@@ -64,7 +64,7 @@ async def follow(live: Live) -> AsyncIterator[Follow]:
         assert process.stdin is not None
         process.stdin.write(b"end\n")
         process.stdin.close()
-        await asyncio.wait_for(process.wait(), 10)
+        await asyncio.wait_for(process.wait(), 30)
 
 
 async def test_it_reads_everything_it_asks_for(live: Live, follow: Follow) -> None:

@@ -252,21 +252,21 @@ async def _close_code(reader: asyncio.StreamReader) -> int:
 
 
 async def test_a_client_that_never_reads_is_closed_with_try_again_later(serve: Serve) -> None:
-    live = await serve(Limits(stuck_s=0.3, tick_s=0.05))
+    live = await serve(Limits(stuck_s=2.0, tick_s=0.05))
     power, voltage = await live.declare("meter", "power", "voltage")
     stuck, writer = await _raw_viewer(live)
     reading = await live.talk()
     await reading.result("subscribe_entities")
     await reading.event()
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         value = 0.0
         while len(live.fanout.clients) > 1:
             value += 1
             await live.store((power, value), (voltage, -value))
             await reading.event()
 
-    assert await asyncio.wait_for(_close_code(stuck), 5) == 1013
+    assert await asyncio.wait_for(_close_code(stuck), 30) == 1013
     assert (await reading.ask("ping"))["type"] == "pong"
     writer.close()
 

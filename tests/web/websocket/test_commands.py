@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from hub.actors.device import PatchDevice, RemoveDevice, ReportAvailability, ShowStale
+from hub.actors.device_requests import PatchDevice, RemoveDevice, ReportAvailability, ShowStale
 from hub.actors.money_requests import CreateTariff
 from hub.runtime.actor import request, tell
 

@@ -27,7 +27,7 @@ async def _first_answer(live: Live, message: Any) -> tuple[Any, int]:
     socket = await live.open()
     await socket.receive_json()
     await socket.send_str(message if isinstance(message, str) else json.dumps(message))
-    answer = await socket.receive(timeout=5)
+    answer = await socket.receive(timeout=30)
     kind = json.loads(answer.data) if answer.type is aiohttp.WSMsgType.TEXT else None
     return kind, await Talk(socket).close_code()
 
@@ -77,69 +77,80 @@ async def test_a_silent_stranger_is_closed(serve: Serve) -> None:
     assert await Talk(socket).close_code() == 1008
 
 
-async def test_an_access_token_of_a_session_signs_in_until_the_logout(live: Live) -> None:
+@pytest.fixture
+async def watchful(serve: Serve) -> Live:
+    """A hub that looks at its connections once an hour: only what it hears of closes one at once."""
+    return await serve(Limits(tick_s=3600.0))
+
+
+async def test_an_access_token_of_a_session_signs_in_until_the_logout(watchful: Live) -> None:
+    live = watchful
     signed_in = await request(live.hub.auth, Login("admin", PASSWORD))
     talk = await live.talk(signed_in.access_token)
     assert (await talk.result("auth/current_user"))["name"] == "admin"
 
     await request(live.hub.auth, Logout(refresh_token=signed_in.refresh_token))
 
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(30):
         assert await talk.close_code() == SESSION_ENDED
 
 
-async def test_a_revoked_token_closes_its_connections_and_no_other(live: Live) -> None:
+async def test_a_revoked_token_closes_its_connections_and_no_other(watchful: Live) -> None:
+    live = watchful
     made = await request(live.hub.auth, CreateToken(LOCAL_PRINCIPAL, "other", None, for_user="viewer"))
     revoked, other = await live.talk("viewer"), await live.talk(made.secret)
 
     await request(live.hub.auth, RevokeToken(live.token_ids["viewer"], LOCAL_PRINCIPAL))
 
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(30):
         assert await revoked.close_code() == SESSION_ENDED
     assert (await other.ask("ping"))["type"] == "pong"
 
 
-async def test_a_changed_role_closes_the_connections_of_the_user(live: Live) -> None:
+async def test_a_changed_role_closes_the_connections_of_the_user(watchful: Live) -> None:
+    live = watchful
     viewer, admin = await live.talk("viewer"), await live.talk("admin")
     user_id = (await viewer.result("auth/current_user"))["id"]
 
     await request(live.hub.auth, ChangeUser(user_id, LOCAL_PRINCIPAL, roles=("operator",)))
 
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(30):
         assert await viewer.close_code() == SESSION_ENDED
     assert (await admin.ask("ping"))["type"] == "pong"
 
 
-async def test_a_disabled_user_is_out(live: Live) -> None:
+async def test_a_disabled_user_is_out(watchful: Live) -> None:
+    live = watchful
     viewer = await live.talk("viewer")
     user_id = (await viewer.result("auth/current_user"))["id"]
 
     await request(live.hub.auth, ChangeUser(user_id, LOCAL_PRINCIPAL, disabled=True))
 
-    async with asyncio.timeout(1.5):
+    async with asyncio.timeout(30):
         assert await viewer.close_code() == SESSION_ENDED
 
 
-async def test_a_new_password_ends_the_sessions(live: Live) -> None:
+async def test_a_new_password_ends_the_sessions(watchful: Live) -> None:
+    live = watchful
     signed_in = await request(live.hub.auth, Login("admin", PASSWORD))
     talk = await live.talk(signed_in.access_token)
 
     await request(live.hub.auth, ResetPassword("admin", "another long password", LOCAL_PRINCIPAL))
 
-    async with asyncio.timeout(1.5):
+    async with asyncio.timeout(30):
         assert await talk.close_code() == SESSION_ENDED
 
 
 async def test_a_token_that_expires_closes_its_connection(serve: Serve) -> None:
     live = await serve(Limits(tick_s=0.05))
-    expires_ms = live.hub.clock.now_ms() + 300
+    expires_ms = live.hub.clock.now_ms() + 3_000
     made = await request(
         live.hub.auth,
         CreateToken(LOCAL_PRINCIPAL, "short", None, expires_ms=expires_ms, for_user="viewer"),
     )
     talk = await live.talk(made.secret)
 
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(30):
         assert await talk.close_code() == SESSION_ENDED
     assert live.hub.clock.now_ms() >= expires_ms
 
@@ -346,7 +357,11 @@ _FRAMES = st.one_of(
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=150,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(frames=st.lists(_FRAMES, min_size=1, max_size=8))
 async def test_noise_is_answered_or_closed_and_never_hurts_others(live: Live, frames: list[str]) -> None:
     talk = await live.talk()

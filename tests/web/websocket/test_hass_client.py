@@ -40,10 +40,10 @@ async def test_it_follows_entities_until_it_unsubscribes(live: Live, client: Any
     (power,) = await live.declare("meter", "power")
     events: asyncio.Queue[Any] = asyncio.Queue()
     remove = await client.subscribe_entities(events.put_nowait, ["sensor.meter_power"])
-    first = await asyncio.wait_for(events.get(), 5)
+    first = await asyncio.wait_for(events.get(), 30)
 
     await live.store((power, 7.0))
-    second = await asyncio.wait_for(events.get(), 5)
+    second = await asyncio.wait_for(events.get(), 30)
     remove()
     await client.get_services()
     await live.store((power, 8.0))
@@ -61,7 +61,7 @@ async def test_it_follows_events(live: Live, client: Any) -> None:
     await client.subscribe_events(events.put_nowait)
 
     await live.store((power, 7.0))
-    event = await asyncio.wait_for(events.get(), 5)
+    event = await asyncio.wait_for(events.get(), 30)
 
     assert event["data"]["new_state"]["state"] == "7"
 

@@ -1,0 +1,83 @@
+"""How far a decision about a counter looks: confirm window, standstill, and where a reader may begin.
+
+Every decision looks at a bounded stretch of readings: the *confirm window* after a departure, and the time for
+which the register *stood still* (before a rise that is too fast, or at zero after a fall), a day at most. So after
+one calm window in which the register moved, the state is the same wherever the reading of the stream began.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hub.energy.slots import Int64, Rule
+
+CONFIRM_MS = 900_000
+CONFIRM_READINGS = 3
+STALL_MS = 900_000
+"""A shorter standstill is the digit of a register; the rise of a longer one is real, but its times are estimated."""
+
+STILL_MS = 86_400_000
+"""How long a register that stands still is watched: a sleeping inverter shows zero for a whole winter night."""
+
+Bools = NDArray[np.bool_]
+
+
+def normal_pairs(rule: Rule, ts_ms: Int64, register: Int64, accepted: Bools | None = None) -> Bools:
+    """Which neighbours rise (or stand still) within the physical limit, or because a person says so."""
+    rise = np.diff(register)
+    limit = rule.steps_per_ms
+    if limit == float("inf"):
+        return np.asarray(rise >= 0)
+    fits = rise <= limit * np.diff(ts_ms) + rule.tolerance_steps
+    if accepted is not None:
+        fits |= accepted[1:]
+    return np.asarray((rise >= 0) & fits)
+
+
+def calm_after(ts_ms: Int64, begin: int) -> int:
+    """First position whose reading lies beyond the confirm window of ``begin``; it may not exist yet."""
+    by_time = int(np.searchsorted(ts_ms, ts_ms[begin] + CONFIRM_MS, side="right"))
+    return max(by_time, begin + CONFIRM_READINGS + 1)
+
+
+def anchor(ts_ms: Int64, register: Int64, normal: Bools, before_ms: int) -> int | None:
+    """Latest reading from which the machine may begin so that all it says after ``before_ms`` is final.
+
+    It lies in a run of normal pairs: behind a whole confirm window of the run and behind its first rise (or a day),
+    so every decision begun before the run was made inside it; and the register rose after it and not after
+    ``before_ms`` (or a day passed), so a standstill is seen as far back as it counts. None if the readings hold
+    no such run.
+    """
+    last = int(np.searchsorted(ts_ms, before_ms, side="right")) - 1
+    breaks = np.flatnonzero(~normal)
+    while last > CONFIRM_READINGS:
+        known = int(np.searchsorted(breaks, last))
+        begin = int(breaks[known - 1]) + 1 if known else 0
+        at = max(
+            begin + int(np.searchsorted(register[begin : last + 1], register[last])) - 1,
+            int(np.searchsorted(ts_ms, ts_ms[last] - STILL_MS)) - 1,
+        )
+        if at >= max(calm_after(ts_ms, begin), moved_after(ts_ms, register, begin, last)):
+            return at
+        last = begin - 1
+    return None
+
+
+def moved_after(ts_ms: Int64, register: Int64, begin: int, last: int) -> int:
+    """First position in the run ``[begin, last]`` above its beginning, or a day later; it may lie behind ``last``."""
+    risen = begin + int(np.searchsorted(register[begin : last + 1], register[begin], side="right"))
+    return min(risen, int(np.searchsorted(ts_ms, ts_ms[begin] + STILL_MS, side="right")))
+
+
+def same_after(ts_ms: Int64, register: Int64, normal: Bools) -> int | None:
+    """First reading from which the machine says the same, whatever stood before these readings; None if none is."""
+    begin = 0
+    for end in [*np.flatnonzero(~normal).tolist(), len(ts_ms) - 1]:
+        calm = max(calm_after(ts_ms, begin), moved_after(ts_ms, register, begin, end))
+        if calm <= end:
+            same = moved_after(ts_ms, register, calm, end)
+            if same <= end:
+                return same
+        begin = end + 1
+    return None
