@@ -21,6 +21,8 @@ from web.routes import API_BODY_BYTES
 from web.schemas import Body, checked
 
 READ_DEADLINE_S = 10.0
+MAX_DEPTH = 40
+"""Levels of lists and objects in a body."""
 _STEP = 256 * 1024
 LARGE_BODY_BYTES = 1 << 20
 MAX_LARGE_BODIES = 4
@@ -184,9 +186,25 @@ async def json_document(request: web.Request, limit: int = API_BODY_BYTES) -> An
         )
     raw = await read_body(request, limit)
     try:
-        return orjson.loads(raw)
+        sent = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
         raise BadRequest("WL-API-400", f"the body is not JSON: {error.msg}", where="body") from error
+    if _is_too_deep(sent):
+        raise BadRequest("WL-API-400", f"the body is nested deeper than {MAX_DEPTH} levels", where="body")
+    return sent
+
+
+def _is_too_deep(sent: Any) -> bool:
+    """Nothing that is meant is so deep, and whoever walks through it by recursion would fall."""
+    level = [sent]
+    for _ in range(MAX_DEPTH):
+        inner = [
+            one.values() if isinstance(one, dict) else one for one in level if isinstance(one, dict | list)
+        ]
+        level = [value for values in inner for value in values if isinstance(value, dict | list)]
+        if not level:
+            return False
+    return True
 
 
 def _unpacker(request: web.Request) -> _Unpacker:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from fractions import Fraction
 from typing import Any, Final
@@ -31,7 +31,8 @@ from hub.storage.prices import PriceRow
 from web.params import MAX_MS, moment_ms
 from web.problems import RefusedInParts
 
-MAX_ROWS: Final = 50_000
+MAX_ROWS: Final = 40_000
+"""A year of quarters of an hour in one message."""
 _ROW_KEYS: Final = frozenset({"start", "end", "price"})
 _PLAIN_NUMBER: Final = re.compile(r"-?\d+(\.\d+)?\Z", re.ASCII)
 _RISKY: Final = ("=", "+", "-", "@", "\t", "\r")
@@ -239,34 +240,37 @@ def sent_rows(body: Any, zone: ZoneInfo) -> list[SentPrice]:
     faults: list[Mapping[str, object]] = []
     rows: list[SentPrice] = []
     for at, sent in enumerate(body):
-        found = list(_row_faults(at, sent, zone))
-        faults += found
-        if not found:
-            start_ms, end_ms = (_body_ms(sent[name], name, zone) for name in ("start", "end"))
-            rows.append(SentPrice(start_ms, end_ms, sent["price"]))
+        row = _sent_row(at, sent, zone, faults)
+        if row is not None:
+            rows.append(row)
     if faults:
         raise _refused(faults[:100])
     return rows
 
 
-def _row_faults(at: int, sent: Any, zone: ZoneInfo) -> Iterator[dict[str, object]]:
+def _sent_row(at: int, sent: Any, zone: ZoneInfo, faults: list[Mapping[str, object]]) -> SentPrice | None:
+    """One row, None where something is wrong with it (noted)."""
     if not isinstance(sent, dict):
-        yield _fault(f"{at}", "must be an object with start, end and price")
-        return
-    for name in sorted(_ROW_KEYS - sent.keys()):
-        yield _fault(f"{at}.{name}", "is required")
-    for name in list(sent.keys() - _ROW_KEYS)[:10]:
-        yield _fault(f"{at}.{name[:60]}", "is not known here")
+        faults.append(_fault(f"{at}", "must be an object with start, end and price"))
+        return None
+    before = len(faults)
+    faults += [_fault(f"{at}.{name}", "is required") for name in sorted(_ROW_KEYS - sent.keys())]
+    faults += [
+        _fault(f"{at}.{name[:60]}", "is not known here") for name in list(sent.keys() - _ROW_KEYS)[:10]
+    ]
+    times = {}
     for name in ("start", "end"):
         if name in sent:
             try:
-                _body_ms(sent[name], f"{at}.{name}", zone)
+                times[name] = _body_ms(sent[name], f"{at}.{name}", zone)
             except Refused as error:
-                yield _fault(f"{at}.{name}", error.message)
-    if "price" in sent and (
-        isinstance(sent["price"], bool) or not isinstance(sent["price"], str | int | float)
-    ):
-        yield _fault(f"{at}.price", "must be a decimal number as text")
+                faults.append(_fault(f"{at}.{name}", error.message))
+    price = sent.get("price", "")
+    if isinstance(price, bool) or not isinstance(price, str | int | float):
+        faults.append(_fault(f"{at}.price", "must be a decimal number as text"))
+    if len(faults) > before:
+        return None
+    return SentPrice(times["start"], times["end"], price)
 
 
 def in_ms(sent: Any, names: tuple[str, ...], zone: ZoneInfo) -> Any:

@@ -23,6 +23,7 @@ from hub.actors.money_requests import (
     CreateTariff,
     DropPriceRows,
     GetBill,
+    GetBudgetIds,
     GetBudgets,
     GetInvoices,
     GetPeak,
@@ -103,6 +104,8 @@ class MoneyDesk:
                 return book.remove_invoice(invoice_id)
             case CompareInvoice(invoice, tariff):
                 return bills.compare(invoice, tariff)
+            case GetBudgetIds():
+                return _now(tuple(sorted(book.budgets)))
             case GetBudgets() | CreateBudget() | ChangeBudget() | RemoveBudget() | GetPeak():
                 return watch.answer(question)
         return self._answer_about_prices(question)

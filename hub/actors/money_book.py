@@ -179,7 +179,14 @@ class MoneyBook:
                 if known
                 else parse_price_series({"id": price_id}, self.settings.currency)
             )
-            rows = _price_rows(series, sent)
+            if series.series is not None:
+                raise StateConflict(
+                    "WL-MNY-016",
+                    f"the prices of {price_id} come from the series {series.series}",
+                    where="id",
+                    hint="send readings to that series, or take `series` out of the price series",
+                )
+            rows = await asyncio.to_thread(_price_rows, series, sent)
             if not known:
                 if self.price_named(series.formula_name) is not None:
                     _taken(price_id, "price series")

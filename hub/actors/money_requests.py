@@ -264,10 +264,15 @@ class BudgetView:
 
 
 @dataclass(frozen=True, slots=True)
-class GetBudgets(MoneyRequest[tuple[BudgetView, ...]]):
-    """Budgets (all, or one by id) with their state now. Raises NotFound for the id."""
+class GetBudgetIds(MoneyRequest[tuple[str, ...]]):
+    """Which budgets there are."""
 
-    id: str | None = None
+
+@dataclass(frozen=True, slots=True)
+class GetBudgets(MoneyRequest[tuple[BudgetView, ...]]):
+    """Budgets with their state now. Raises NotFound for an id that is not there."""
+
+    ids: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -62,8 +62,8 @@ class MoneyWatch:
         """The answer to a question, as something to wait for."""
         book = self._sources.book
         match question:
-            case GetBudgets(budget_id):
-                return self.budgets(budget_id)
+            case GetBudgets(ids):
+                return self.budgets(ids)
             case CreateBudget(data):
                 return self._seen(book.create_budget(data))
             case ChangeBudget(budget_id, data):
@@ -76,11 +76,10 @@ class MoneyWatch:
 
     # --- budgets
 
-    async def budgets(self, budget_id: str | None) -> tuple[BudgetView, ...]:
-        """All budgets, or one, with their state now."""
-        book = self._sources.book
-        wanted = sorted(book.budgets) if budget_id is None else [book.budget(budget_id).id]
-        return tuple([await self._view(book.budget(one)) for one in wanted])
+    async def budgets(self, ids: Sequence[str]) -> tuple[BudgetView, ...]:
+        """Budgets with their state now."""
+        wanted = [self._sources.book.budget(one) for one in ids]
+        return tuple([await self._view(one) for one in wanted])
 
     async def _seen(self, change: Awaitable[Budget]) -> BudgetView:
         return await self._view(await change)

@@ -74,4 +74,10 @@ MONEY: Final[Mapping[str, CodeText]] = {
         "The hub does not convert between currencies.",
         "Write both in one currency.",
     ),
+    "WL-MNY-016": CodeText(
+        "prices come from a series",
+        "Rows were sent to a price series that names a series of the hub as its source.",
+        "Two sources for one price would contradict each other.",
+        "Send readings to that series, or take `series` out of the price series.",
+    ),
 }

@@ -128,7 +128,7 @@ def _decimal(value: str | int | float) -> Decimal:
     if isinstance(value, bool):
         raise ValueError("true and false are no prices")
     text = value if isinstance(value, str) else repr(value)
-    if len(text) > 40 or not text.isascii():
+    if len(text) > 40 or not text.isascii() or "_" in text:
         raise ValueError("this is not a decimal number")
     try:
         number = Decimal(text)

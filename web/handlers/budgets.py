@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from aiohttp import web
@@ -12,6 +13,7 @@ from hub.actors.money_requests import (
     ChangeBudget,
     CompareInvoice,
     CreateBudget,
+    GetBudgetIds,
     GetBudgets,
     GetInvoices,
     GetPeak,
@@ -52,8 +54,10 @@ _COMPUTED = ("kept_by", "unit", "start", "end", "used", "used_share", "even", "p
 )
 async def list_budgets(request: web.Request) -> web.Response:
     """All budgets with what is used of them and what the end of the period is heading for."""
-    found = await ask(hub_of(request).processing, GetBudgets(), timeout_s=BILL_LIMIT_S)
-    shown, cursor = page(request, found, lambda view: view.budget.id)
+    processing = hub_of(request).processing
+    every: Sequence[str] = await ask(processing, GetBudgetIds())
+    ids, cursor = page(request, every, str)
+    shown = await ask(processing, GetBudgets(tuple(ids)), timeout_s=BILL_LIMIT_S)
     return page_response(shown, lambda view: budget_json(view, site_zone(hub_of(request))), cursor)
 
 
@@ -74,7 +78,7 @@ async def create_budget(request: web.Request) -> web.Response:
 @routes.get("/api/v1/budgets/{budget}", permission="read", params=[_BUDGET], answers=_ONE_BUDGET)
 async def get_budget(request: web.Request) -> web.Response:
     """One budget."""
-    question = GetBudgets(request.match_info["budget"])
+    question = GetBudgets((request.match_info["budget"],))
     (view,) = await ask(hub_of(request).processing, question, timeout_s=BILL_LIMIT_S)
     return _budget_response(request, view)
 

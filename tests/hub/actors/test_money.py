@@ -272,7 +272,7 @@ async def test_a_budget_counts_what_its_period_has_cost(house: House) -> None:
     await ask(house, CreateTariff(FLAT))
     await ask(house, CreateBudget({"id": "money", "amount": "100"}))
     await ask(house, CreateBudget({"id": "energy", "energy_kwh": "96"}))
-    energy, money = await ask(house, GetBudgets())
+    energy, money = await ask(house, GetBudgets(("energy", "money")))
 
     assert (money.state.used_e8, energy.state.used_e8) == (720_000_000, 24_000_000)
     assert (money.state.used_share, energy.state.used_share) == (0.072, 0.25)

@@ -45,7 +45,7 @@ def test_other_units_are_refused(unit: str) -> None:
         price_unit(unit)
 
 
-@pytest.mark.parametrize("text", ["", "abc", "1,5", "NaN", "Infinity", "1e30", "10001", True, "١"])
+@pytest.mark.parametrize("text", ["", "abc", "1,5", "NaN", "Infinity", "1e30", "10001", "1_0", True, "١"])
 def test_what_is_no_price_is_refused(text: str | bool) -> None:
     with pytest.raises(ValueError, match=r".+"):
         price_unit("EUR/kWh").e8_of(text)
