@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from typing import Any
 
 from aiohttp import web
@@ -55,7 +54,7 @@ _COMPUTED = ("kept_by", "unit", "start", "end", "used", "used_share", "even", "p
 async def list_budgets(request: web.Request) -> web.Response:
     """All budgets with what is used of them and what the end of the period is heading for."""
     processing = hub_of(request).processing
-    every: Sequence[str] = await ask(processing, GetBudgetIds())
+    every = await ask(processing, GetBudgetIds())
     ids, cursor = page(request, every, str)
     shown = await ask(processing, GetBudgets(tuple(ids)), timeout_s=BILL_LIMIT_S)
     return page_response(shown, lambda view: budget_json(view, site_zone(hub_of(request))), cursor)
