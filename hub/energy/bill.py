@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from hub.energy.bill_lines import BillLine, Side, SideLines, Stretch, amount_text, kwh_text
+from hub.energy.bill_lines import BillLine, LineSlots, Side, SideLines, Stretch, amount_text, kwh_text
 from hub.energy.clock import period_of, slot_clock
 from hub.energy.components import Basis, Capacity, Component, Kind, Limit, Per, Tier
 from hub.energy.money import E8, Int64, exact_sum, refuse_unaligned
@@ -21,7 +21,18 @@ from hub.energy.usage import Calendar, PriceColumn, Usage
 from hub.errors import Refused
 from hub.model.quality import Quality, shares
 
-__all__ = ["Bill", "BillLine", "Kind", "MonthPeak", "Side", "bill", "needed_from_ms", "needed_ms"]
+__all__ = [
+    "Bill",
+    "BillLine",
+    "Kind",
+    "LineSlots",
+    "MonthPeak",
+    "Side",
+    "bill",
+    "line_slots",
+    "needed_from_ms",
+    "needed_ms",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,22 +101,16 @@ def bill(
     peaks: dict[tuple[str, int], MonthPeak] = {}
     pending = 0
     covered_ms = end_ms
-    for version, low_ms, high_ms in reversed(stretches(tariff, calendar.zone, start_ms, end_ms)):
-        covered_ms = min(covered_ms, low_ms)
-        chosen = _chosen(usage, version)
-        stretch = _stretch(version, tariff.currency, chosen, prices, calendar, low_ms, high_ms)
-        sides = [
-            SideLines(stretch, Side.IMPORT, version.imports),
-            SideLines(stretch, Side.EXPORT, version.exports),
-        ]
-        for side in sides:
-            side.build()
-            pending += exact_sum(side.energy[side.pending_at()]) if side.components else 0
-            peaks.update({(peak.month, peak.start_ms): peak for peak in side.peaks})
-        lines[:0] = [line for side in sides for line in side.lines]
+    for side in _built(tariff, usage, prices, calendar, start_ms, end_ms):
+        covered_ms = min(covered_ms, side.stretch.start_ms)
+        pending += exact_sum(side.energy[side.pending_at()]) if side.components else 0
+        peaks.update({(peak.month, peak.start_ms): peak for peak in side.peaks})
+        lines += side.lines
     whole = _any(usage).grid(start_ms, (end_ms - start_ms) // SLOT_MS)
     early = slice(0, (covered_ms - start_ms) // SLOT_MS)
-    pending += exact_sum(whole.import_mwh[early]) + exact_sum(whole.export_mwh[early])
+    pending += exact_sum(whole.import_mwh[early])
+    if any(version.exports for version in tariff.versions):
+        pending += exact_sum(whole.export_mwh[early])
     return Bill(
         metering_point=tariff.metering_point,
         tariff=tariff.id,
@@ -117,6 +122,37 @@ def bill(
         quality=_quality(whole),
         peaks=tuple(peaks[key] for key in sorted(peaks)),
     )
+
+
+def line_slots(
+    tariff: Tariff,
+    usage: Usage | Mapping[str, Usage],
+    prices: Mapping[str, PriceColumn],
+    calendar: Calendar,
+    start_ms: int,
+    end_ms: int,
+) -> tuple[LineSlots, ...]:
+    """The slots behind the lines with prices per kWh of the same :func:`bill`, in the order of its lines."""
+    sides = _built(tariff, usage, prices, calendar, start_ms, end_ms)
+    return tuple(slots for side in sides for slots in side.slots)
+
+
+def _built(
+    tariff: Tariff,
+    usage: Usage | Mapping[str, Usage],
+    prices: Mapping[str, PriceColumn],
+    calendar: Calendar,
+    start_ms: int,
+    end_ms: int,
+) -> Iterator[SideLines]:
+    """Both sides of each version that holds in the range, with their lines."""
+    for version, low_ms, high_ms in stretches(tariff, calendar.zone, start_ms, end_ms):
+        chosen = _chosen(usage, version)
+        stretch = _stretch(version, tariff.currency, chosen, prices, calendar, low_ms, high_ms)
+        for side, components in ((Side.IMPORT, version.imports), (Side.EXPORT, version.exports)):
+            lines = SideLines(stretch, side, components)
+            lines.build()
+            yield lines
 
 
 def needed_ms(tariff: Tariff, calendar: Calendar, start_ms: int, end_ms: int) -> tuple[int, int]:

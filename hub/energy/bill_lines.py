@@ -86,6 +86,22 @@ class BillLine:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class LineSlots:
+    """What the slots of a line with prices per kWh add to it, from ``first_ms`` on.
+
+    Σ ``price_e8`` x ``energy_mwh`` is the line's amount before it is rounded, in 1e-14 currency; an export line
+    has the opposite sign. ``block`` counts the blocks of a tier.
+    """
+
+    component: str
+    side: Side
+    first_ms: int
+    price_e8: Int64
+    energy_mwh: Int64
+    block: int = 0
+
+
 def amount_text(amount_e8: int, step_e8: int) -> str:
     """An amount with the decimals of its rounding step, two at least."""
     places = next(places for places in range(2, 9) if step_e8 % 10 ** (8 - places) == 0)
@@ -151,6 +167,7 @@ class SideLines:
     components: Sequence[Component]
     lines: list[BillLine] = field(default_factory=list)
     peaks: list[MonthPeak] = field(default_factory=list)
+    slots: list[LineSlots] = field(default_factory=list)
     rated: dict[str, Rated] = field(default_factory=dict)
     pending: dict[str, Bools] = field(default_factory=dict)
 
@@ -201,18 +218,21 @@ class SideLines:
         if isinstance(line, Limit):  # quantity: what the limit worked on
             holds = holds & (price != 0)
         counted = np.where(holds, energy, 0)
-        total = Fraction(exact_dot(price, counted), E8 * MWH_PER_KWH)
+        self._keep(line.name, price, counted)
         self._add(
             line.name,
             line.kind,
             quantity=Fraction(exact_sum(counted), MWH_PER_KWH),
             unit="kWh",
-            amount=total,
+            amount=Fraction(exact_dot(price, counted), E8 * MWH_PER_KWH),
             unit_price=unit_price(line),
             pending=unknown,
             quality=self.stretch.quality(rated.holds | unknown),
             formula=formula_text(line),
         )
+
+    def _keep(self, name: str, price_e8: Int64, energy_mwh: Int64, block: int = 0) -> None:
+        self.slots.append(LineSlots(name, self.side, self.stretch.start_ms, price_e8, energy_mwh, block))
 
     def _first_part(self, line: Limit) -> Int64:
         """The energy that a cap or floor is about: all of it, or the first of each period."""
@@ -235,6 +255,7 @@ class SideLines:
             by_block = [column[rows] for column in split(energy, parts, len(line.blocks))]
         for number, (block, column) in enumerate(zip(line.blocks, by_block, strict=True)):
             quantity = Fraction(exact_sum(column), MWH_PER_KWH)
+            self._keep(line.name, np.full(len(column), block.price_e8), column, number)
             self._add(
                 line.name,
                 Kind.TIER,

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hub.energy.bill import Bill, BillLine, bill, needed_from_ms, needed_ms
+from hub.energy.bill import Bill, BillLine, bill, line_slots, needed_from_ms, needed_ms
 from hub.energy.tariff import Tariff, parse_tariff
 from hub.energy.usage import Calendar, PriceColumn, Usage
 from hub.errors import Refused
@@ -118,6 +118,23 @@ def test_a_factory_is_counted_exactly_beyond_64_bits() -> None:
     found = month(fine({"energy": "E", "price": "912.12345678"}), usage)
 
     assert found.total_e8 == len(usage) * 50_000 * 91_212_345_678
+
+
+def test_the_slots_behind_the_lines_add_up_to_them() -> None:
+    contract = parse_tariff(CONTRACT)
+    first, last = needed_ms(contract, PARIS, *MARCH)
+    given_all = (contract, varied(first, last), {"spot": market(first, last)}, PARIS, *MARCH)
+
+    slots = line_slots(*given_all)
+    priced = [line for line in bill(*given_all).lines if line.unit == "kWh"]
+
+    assert [one.component for one in slots] == [line.component for line in priced]
+    for one, line in zip(slots, priced, strict=True):
+        exact = sum(int(p) * int(e) for p, e in zip(one.price_e8, one.energy_mwh, strict=True))
+        assert (
+            abs(exact * (-1 if line.side == "export" else 1) - line.amount_e8 * KWH)
+            <= line.step_e8 * KWH // 2
+        )
 
 
 # order
