@@ -20,12 +20,14 @@ from prometheus_client import CollectorRegistry
 from hub import __version__
 from hub.actors.auth import AuthActor, AuthBook
 from hub.actors.board import LatestBoard
+from hub.actors.corrections import CorrectionsActor
 from hub.actors.device import DeviceActor
 from hub.actors.device_requests import ApplyDevices, CheckSilence
 from hub.actors.holders import LoopHolders
 from hub.actors.intake import HubIntake
 from hub.actors.integration import PutToRest
 from hub.actors.marks import MarkBook
+from hub.actors.metering import MeteringActor
 from hub.actors.money_requests import MoneySettings, SetMoney
 from hub.actors.processing import KeepHouse, ProcessingActor, WorkNow
 from hub.actors.recorder import IngestLoad, RecorderActor, SetTimeLimits
@@ -88,6 +90,8 @@ class Hub:
     device: Ref
     processing: Ref
     auth: Ref
+    corrections: Ref
+    metering: Ref
     database: Database
 
     def __init__(self, options: HubOptions, clock: Clock | None = None) -> None:
@@ -257,7 +261,25 @@ class Hub:
         self.auth = self.supervisor.start(
             "auth", lambda: AuthActor(self.database, self.bus, self.clock, self.data_dir, self.auth_book)
         )
-        for name in ("device", "processing", "recorder", "auth"):
+        self.corrections = self.supervisor.start(
+            "corrections",
+            lambda: CorrectionsActor(
+                self.database, self.bus, self.clock, registry=self.registry, zone=config.site.time_zone
+            ),
+        )
+        self.metering = self.supervisor.start(
+            "metering",
+            lambda: MeteringActor(
+                self.database,
+                self.bus,
+                self.clock,
+                registry=self.registry,
+                device=self.device,
+                recorder=self.recorder,
+                zone=config.site.time_zone,
+            ),
+        )
+        for name in ("device", "processing", "recorder", "auth", "corrections", "metering"):
             await self.supervisor.ready(name)
         await request(self.device, ApplyDevices(_device_infos(config), config.discovery))
 

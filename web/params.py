@@ -14,7 +14,7 @@ from aiohttp import web
 
 from hub.errors import Refused
 from hub.model.times import iso_ms, ms_of
-from web.problems import BadRequest
+from web.problems import BadRequest, InvalidBody
 
 T = TypeVar("T")
 DAY_MS = 86_400_000
@@ -96,6 +96,32 @@ def number_cursor(request: web.Request) -> int | None:
     if not re.fullmatch(r"\d{1,18}", text, re.ASCII):
         raise BadRequest("WL-API-400", "the cursor is not one of ours", where="cursor")
     return int(text)
+
+
+def flag_of(request: web.Request, name: str) -> bool:
+    """``true`` or ``false``; false where the parameter is absent.
+
+    Raises:
+        BadRequest: ``WL-API-400``.
+    """
+    text = request.query.get(name, "false").lower()
+    if text not in ("true", "false"):
+        raise BadRequest("WL-API-400", f"{name} is true or false", where=name)
+    return text == "true"
+
+
+def body_ms(value: str | int | None, name: str, zone: ZoneInfo) -> int | None:
+    """A time of a JSON body as :func:`moment_ms` reads it; None stays None.
+
+    Raises:
+        InvalidBody: ``WL-API-422``.
+    """
+    if value is None:
+        return None
+    try:
+        return moment_ms(str(value), name, zone)
+    except BadRequest as error:
+        raise InvalidBody([{"field": name, "detail": error.message}]) from error
 
 
 def names_of(request: web.Request, name: str, most: int = MAX_SERIES) -> tuple[str, ...] | None:

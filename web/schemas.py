@@ -105,7 +105,90 @@ class Flag:
         return {"type": "boolean", "description": self.meaning}
 
 
-Body = Mapping[str, Text | Flag]
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A number; ``above`` is a lower limit that is not taken itself."""
+
+    meaning: str
+    required: bool = False
+    nullable: bool = False
+    above: float | None = None
+
+    def problem_with(self, value: object) -> str | None:
+        """What is wrong with a value; ``None`` if nothing."""
+        if value is None and self.nullable:
+            return None
+        if isinstance(value, bool) or not isinstance(value, int | float) or abs(value) > _LARGEST_NUMBER:
+            return "must be a number of at most 1e15"
+        return f"must be above {self.above:g}" if self.above is not None and value <= self.above else None
+
+    def schema(self) -> dict[str, Any]:
+        """JSON Schema of this field."""
+        limits = {} if self.above is None else {"exclusiveMinimum": self.above}
+        return {
+            "type": ["number", "null"] if self.nullable else "number",
+            **limits,
+            "description": self.meaning,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A time: ISO 8601 (without offset: the site's time) or epoch milliseconds; see :mod:`web.params`."""
+
+    meaning: str
+    required: bool = False
+    nullable: bool = False
+
+    def problem_with(self, value: object) -> str | None:
+        """What is wrong with a value; ``None`` if nothing."""
+        if value is None and self.nullable:
+            return None
+        good = isinstance(value, int) and not isinstance(value, bool)
+        good = good or (isinstance(value, str) and 0 < len(value) <= 40)
+        return None if good else "must be a time: ISO 8601 or epoch milliseconds"
+
+    def schema(self) -> dict[str, Any]:
+        """JSON Schema of this field."""
+        return {
+            "type": ["string", "integer", *(["null"] if self.nullable else [])],
+            "description": self.meaning,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Items:
+    """A list of objects with these fields."""
+
+    meaning: str
+    fields: Mapping[str, Text | Flag | Number | Moment]
+    required: bool = False
+    most: int = 10_000
+
+    def problem_with(self, value: object) -> str | None:
+        """What is wrong with the first item that does not fit; ``None`` if nothing."""
+        if not isinstance(value, list) or not 0 < len(value) <= self.most:
+            return f"must be a list of 1 to {self.most} objects"
+        for at, item in enumerate(value):
+            try:
+                checked(self.fields, item)
+            except InvalidBody as error:
+                return f"[{at}].{error.where}: {error.message}"
+        return None
+
+    def schema(self) -> dict[str, Any]:
+        """JSON Schema of this field."""
+        return {
+            "type": "array",
+            "items": body_schema(self.fields),
+            "minItems": 1,
+            "maxItems": self.most,
+            "description": self.meaning,
+        }
+
+
+_LARGEST_NUMBER = 1e15
+Body = Mapping[str, Text | Flag | Number | Moment | Items]
 """A JSON object with exactly these fields at most."""
 
 
@@ -195,8 +278,9 @@ _MS = {"type": "integer", "description": "UTC epoch milliseconds"}
 _ANY_OBJECT = {"type": "object"}
 
 _SERIES = _object(
-    id=_TEXT, device=_TEXT, key=_TEXT, name=_TEXT, quantity=_TEXT, unit=_TEXT, kind=_TEXT, direction=_TEXT
-)
+    id=_TEXT, device=_TEXT, key=_TEXT, name=_TEXT, quantity=_TEXT, unit=_TEXT, kind=_TEXT, direction=_TEXT,
+    physical_limit=_maybe(_NUMBER), register_width=_maybe(_NUMBER), resolution=_maybe(_NUMBER), in_balance=_BOOL,
+)  # fmt: skip
 
 COMPONENTS: dict[str, JsonSchema] = {
     "Problem": _object(
@@ -296,6 +380,28 @@ COMPONENTS: dict[str, JsonSchema] = {
         id=_INT, source=_TEXT, arrival_ms=_MS, series=_maybe(_TEXT), ts_ms=_maybe(_MS), value=_maybe(_TEXT),
         code=_TEXT, detail=_TEXT, field=_TEXT, payload=_maybe(_TEXT),
     ),
+    "Correction": _object(
+        id=_INT, series=_maybe(_TEXT), action=_TEXT, start=_MS, end=_maybe(_MS), value=_maybe(_NUMBER),
+        rows=array(_object(ts=_MS, value=_NUMBER)), unit=_TEXT, reason=_TEXT, user_id=_maybe(_TEXT),
+        created_ms=_MS, active=_BOOL, undoes=_maybe(_INT), undone_by=_maybe(_INT),
+    ),
+    "CorrectionPreview": _object(
+        series=_TEXT, unit=_TEXT, months=array(ref("CorrectionEffect")), total=ref("CorrectionEffect"),
+        readings=_INT, slots_changed=_INT,
+    ),
+    "CorrectionEffect": _object(
+        month=_TEXT, start=_MS, end=_MS, before=_maybe(_NUMBER), after=_maybe(_NUMBER), change=_maybe(_NUMBER),
+        cost_before=_maybe(_TEXT), cost_after=_maybe(_TEXT),
+    ),
+    "Installation": _object(
+        id=_INT, metering_point=_TEXT, series=_maybe(_TEXT), unit=_TEXT, factor=_NUMBER, opening=_maybe(_NUMBER),
+        closing=_maybe(_NUMBER), calorific_value=_maybe(_NUMBER), state_number=_maybe(_NUMBER), note=_TEXT,
+        created_ms=_MS, **{"from": _MS, "to": _maybe(_MS)},
+    ),
+    "MeteringPoint": _object(
+        id=_TEXT, name=_TEXT, kind=_TEXT, code=_TEXT, created_ms=_MS, installations=array(ref("Installation")),
+    ),
+    "StoredReadings": _object(accepted=_INT, duplicates=_INT, rejections=array(_ANY_OBJECT)),
     "Entry": _object(
         id=_TEXT, domain=_TEXT, name=_TEXT, state=_TEXT, code=_TEXT, detail=_TEXT, since_ms=_maybe(_MS),
         version=_TEXT, quality=_TEXT, readings=_INT, stack=_TEXT,

@@ -49,6 +49,10 @@ def series_json(series: Series) -> dict[str, Any]:
         "unit": series.unit,
         "kind": series.behaviour,
         "direction": series.direction,
+        "physical_limit": series.physical_limit,
+        "register_width": series.register_width,
+        "resolution": series.resolution,
+        "in_balance": series.in_balance,
     }
 
 

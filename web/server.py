@@ -23,10 +23,12 @@ from web.connections import CONNECTIONS, guarded
 from web.handlers import (
     auth,
     budgets,
+    corrections,
     counting,
     devices,
     history,
     me,
+    metering,
     money,
     outside,
     readings,
@@ -49,8 +51,21 @@ MAX_LINE_BYTES = 64 << 10
 """Of the request line: 500 series of a history, or a backlog of readings in the address, have to fit."""
 SHUTDOWN_S = 2.0
 _RESOURCES: tuple[ModuleType, ...] = (
-    auth, me, users, devices, readings, history, counting, money, budgets, system, storage, outside,
-)  # fmt: skip
+    auth,
+    me,
+    users,
+    devices,
+    readings,
+    corrections,
+    metering,
+    history,
+    counting,
+    money,
+    budgets,
+    system,
+    storage,
+    outside,
+)
 
 
 def declared_routes(hub: Hub) -> list[Route]:

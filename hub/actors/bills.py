@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from typing import Any, Final
 
-from hub.actors.money_columns import read_production, series_of_point, solar_meters
 from hub.actors.money_memory import BillKey, BillMemory
+from hub.actors.money_points import read_production, solar_meters
 from hub.actors.money_requests import AskWhatIf, ComparedInvoice
 from hub.actors.money_sources import DAY_MS, MoneySources
 from hub.energy.bill import Bill, bill, needed_ms
@@ -39,17 +39,16 @@ class Bills:
     async def bill(self, point: str, start_ms: int, end_ms: int, tariff_id: str | None = None) -> Bill:
         """The bill of a metering point; of closed times it may be remembered."""
         _check_range(start_ms, end_ms)
-        meter = series_of_point(self._sources.registry, point)
+        meter = await self._sources.point(point)
         tariff = self._sources.tariff_for(point, end_ms, tariff_id)
-        key = BillKey(
-            point, tariff.id, start_ms, end_ms, self._sources.book.revision, self._sources.registry.version
-        )
+        origins = self._sources.price_origins(tariff)
+        named = tuple(sorted(origins.items(), key=lambda item: item[0]))
+        key = BillKey(meter, tariff.id, start_ms, end_ms, named, self._sources.book.revision)
         found = self._memory.find(key)
         if found is not None:
             return found
         calendar = await self._sources.calendar(start_ms - 400 * DAY_MS, end_ms)
         from_ms, until_ms = await asyncio.to_thread(needed_ms, tariff, calendar, start_ms, end_ms)
-        origins = self._sources.price_origins(tariff)
         numbers = {*meter.series(), *(one.series for one in origins.values() if one.series is not None)}
         watched = self._memory.begin(numbers, from_ms, until_ms)
         try:
@@ -68,7 +67,7 @@ class Bills:
         """The same engine over the same energy, with something changed."""
         start_ms, end_ms = question.start_ms, question.end_ms
         _check_range(start_ms, end_ms)
-        meter = series_of_point(self._sources.registry, question.metering_point)
+        meter = await self._sources.point(question.metering_point)
         tariff = self._sources.tariff_for(question.metering_point, end_ms, None)
         other = self._other_tariff(question.tariff, tariff)
         scenario = Scenario(other, question.battery, Fraction(question.pv_scale))

@@ -1,8 +1,9 @@
 """What the processing actor reads and writes: derived rows with their marks, in single transactions.
 
-Two kinds of marks stand in ``dirty_ranges``: ``readings`` (a slot whose readings are not derived yet; written by
-the recorder) and ``days`` (a local day whose slots changed; written with the slots). A mark goes away in the
-transaction that makes it needless.
+Three kinds of marks stand in ``dirty_ranges``: ``readings`` (a slot whose readings are not derived yet; written by
+the recorder), ``days`` (a local day whose slots changed; written with the slots) and those of decisions of people,
+such as ``correction 7`` (written with the decision). A mark goes away in the transaction that makes it needless, or
+after it.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from hub.energy.slots import SLOT_MS, SlotColumns
 from hub.model.series import Series
 from hub.storage import sealing, slots, tables
 from hub.storage.database import Database
+from hub.storage.decisions import decided_extents
 from hub.storage.readings import stat
 from hub.storage.rederive import Rederived, rederive
 from hub.storage.registry import load_setting, save_setting
@@ -51,6 +53,10 @@ class Span:
         return Span(min(self.start_ms, other.start_ms), max(self.end_ms, other.end_ms))
 
 
+Decision = tuple[int, int, int, str]
+"""``(series, start_ms, end_ms, cause)``: the mark of something that a person decided."""
+
+
 class DerivationStore:
     """Derived rows of all series; keeps in memory which days wait for their sums."""
 
@@ -62,6 +68,7 @@ class DerivationStore:
         self._seal_after_ms = seal_after_ms
         self.dirty_days: dict[int, set[tuple[int, int]]] = {}
         self._rezoned: set[int] = set()
+        self._decisions: set[Decision] = set()
         self.revision = 1
 
     def dirty(self, number: int) -> Collection[tuple[int, int]] | None:
@@ -115,8 +122,27 @@ class DerivationStore:
                 self.dirty_days.setdefault(number, set()).add((start_ms, end_ms))
             else:
                 ranges.append((number, start_ms, end_ms))
+                if cause != CAUSE:
+                    self._decisions.add((number, start_ms, end_ms, cause))
         self._marks.load([(number, start_ms) for number, start_ms, _, cause in rows if cause == CAUSE])
         return ranges
+
+    def note_decision(self, number: int, start_ms: int, end_ms: int, cause: str) -> None:
+        """A mark of this cause stands in the store; it goes when its series has nothing left to derive."""
+        self._decisions.add((number, start_ms, end_ms, cause))
+
+    async def clear_decisions(self, unfinished: Collection[int]) -> None:
+        """Take away the marks of decisions whose ranges were derived, but for ``unfinished`` series."""
+        done = [mark for mark in self._decisions if mark[0] not in unfinished]
+        if not done:
+            return
+
+        def job(conn: sa.Connection) -> None:
+            for mark in done:
+                _delete_mark(conn, *mark)
+
+        await self._database.write(job, label="marks")
+        self._decisions.difference_update(done)
 
     async def write_live(
         self, series: NDArray[np.int32], columns: SlotColumns, cleared: Sequence[tuple[int, int]]
@@ -289,7 +315,8 @@ def _span_of(conn: sa.Connection, number: int) -> Span | None:
     spans = [Span(derived[0], derived[1] + 1)] if derived else []
     if readings.first_ms is not None and readings.last_ms is not None:
         spans.append(Span(readings.first_ms, readings.last_ms + 1))
-    return spans[0].joined(spans[-1]) if spans else None
+    spans += [Span(*one) for one in decided_extents(conn, number)]
+    return Span(min(one.start_ms for one in spans), max(one.end_ms for one in spans)) if spans else None
 
 
 def _spans(rows: slots.MetricRows) -> list[tuple[int, int, int]]:

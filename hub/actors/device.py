@@ -9,12 +9,14 @@ Every change is in the store before it is in the registry, so nothing is known t
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+import uuid
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from hub.actors.board import LatestBoard
 from hub.actors.device_requests import (
+    MANUAL,
     AddFromInbox,
     ApplyDevices,
     CheckSilence,
@@ -31,6 +33,7 @@ from hub.actors.device_requests import (
     IgnoreSource,
     LatestRow,
     PatchDevice,
+    PatchSeries,
     RemoveDevice,
     ReportAvailability,
     ShowStale,
@@ -38,12 +41,14 @@ from hub.actors.device_requests import (
 from hub.actors.device_rules import checked_changes, merged
 from hub.actors.inbox import DiscoveryInbox
 from hub.actors.registry import Registry
+from hub.actors.series_edit import changed_series, rewrite_series
 from hub.bus import EventBus
 from hub.errors import Refused
 from hub.model.device import Availability, Device, DeviceInfo
 from hub.model.events import (
     AvailabilityChanged,
     DeviceChanged,
+    RangesDirtied,
     ReadingsStored,
     SeriesAdded,
     StatesChanged,
@@ -119,6 +124,8 @@ class DeviceActor(AsyncActor):
                 return self._registry.all_series()
             case FindSeries(public_id):
                 return self._registry.by_public_id(public_id)
+            case PatchSeries(public_id, changes):
+                return await self._patch_series(public_id, changes)
             case GetInbox():
                 return self._inbox.items()
             case AddFromInbox():
@@ -194,6 +201,8 @@ class DeviceActor(AsyncActor):
         for device_id in self._registry.devices:
             if self._availability.get(device_id) is Availability.OFFLINE:
                 continue
+            if self._registry.devices[device_id].integration == MANUAL:
+                continue  # a person reads it when a person has time
             last_ms = self._last_ms(device_id)
             if last_ms is None:
                 continue
@@ -330,6 +339,19 @@ class DeviceActor(AsyncActor):
                 raise Refused("WL-DEV-005", "a device cannot be its own parent", where="parent")
             seen.add(parent)
             parent = self._registry.device(parent).parent
+
+    async def _patch_series(self, public_id: str, changes: Mapping[str, Any]) -> Series:
+        before = self._registry.by_public_id(public_id)
+        after = changed_series(before, changes)
+        cause = f"series {uuid.uuid4().hex[:12]}"
+        dirty = await self._database.write(
+            lambda conn: rewrite_series(conn, before, after, cause, self._clock.now_ms()), label="series"
+        )
+        self._registry.put(after)
+        self._bus.publish(SeriesAdded(after))
+        if dirty is not None:
+            self._bus.publish(RangesDirtied((after.no,), *dirty, cause))
+        return after
 
     async def _remove(self, device_id: str) -> None:
         device = self._registry.device(device_id)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from hub.actors.registry import InboxItem
 from hub.model.device import Availability, Device, DeviceInfo
 from hub.model.series import Series, SeriesInfo
 from hub.runtime.actor import Request
+
+MANUAL = "manual"
+"""In place of an integration: people read the meter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +114,14 @@ class FindSeries(Request[Series]):
     """One series by public id. Raises NotFound."""
 
     public_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class PatchSeries(Request[Series]):
+    """Change what people may of a series; its figures follow. Raises NotFound, Refused ``WL-MET-006``."""
+
+    public_id: str
+    changes: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)

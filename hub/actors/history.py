@@ -27,6 +27,7 @@ from hub.model.series import Behaviour, Series
 from hub.model.units import STORED_UNIT, Quantity
 from hub.storage import slots
 from hub.storage.codec import Columns
+from hub.storage.corrected import CorrectedReadings
 from hub.storage.database import Database
 from hub.storage.metric_codec import FAMILIES
 from hub.storage.readings import read_columns
@@ -103,15 +104,19 @@ class HistoryReader:
         self._zone = zone
 
     async def readings(
-        self, series: str, start_ms: int, end_ms: int, limit: int, cursor: int | None
+        self, series: str, start_ms: int, end_ms: int, limit: int, cursor: int | None, corrected: bool
     ) -> ReadingsPage:
-        """A page of raw readings in ``[start_ms, end_ms)``."""
+        """A page of readings in ``[start_ms, end_ms)``: raw, or as corrections leave them."""
         one = self._registry.by_public_id(series)
         limit = max(1, min(limit, RAW_LIMIT))
         first_ms = start_ms if cursor is None else max(start_ms, cursor)
-        columns = await self._database.read(
-            lambda conn: read_columns(conn, one.no, first_ms, end_ms, limit=limit + 1)
-        )
+
+        def job(conn: sa.Connection) -> Columns:
+            if corrected:
+                return CorrectedReadings.of(conn, one.no).page(first_ms, end_ms, limit + 1)
+            return read_columns(conn, one.no, first_ms, end_ms, limit=limit + 1)
+
+        columns = await self._database.read(job)
         more = len(columns.ts_ms) > limit
         return ReadingsPage(
             columns.ts_ms[:limit], columns.values[:limit], int(columns.ts_ms[limit]) if more else None
@@ -127,7 +132,7 @@ class HistoryReader:
     ) -> History:
         """Figures of some series in ``[start_ms, end_ms)``."""
         found = tuple(self._registry.by_public_id(one) for one in dict.fromkeys(series))
-        resolution = _checked_resolution(resolution, start_ms, end_ms)
+        resolution = checked_resolution(resolution, start_ms, end_ms)
         by_series: dict[int, tuple[str, ...]] = {one.no: _checked_columns(one, columns) for one in found}
         if resolution == "raw":
             return await self._raw(found, start_ms, end_ms, tuple(dict.fromkeys(columns)) or ("mean",))
@@ -223,7 +228,12 @@ def _is_late(readings: Columns) -> NDArray[np.bool_]:
     return np.asarray((readings.flags & ReadingFlag.LATE) != 0, np.bool_)
 
 
-def _checked_resolution(resolution: str, start_ms: int, end_ms: int) -> str:
+def checked_resolution(resolution: str, start_ms: int, end_ms: int) -> str:
+    """The resolution that is meant, ``auto`` by the length of the range.
+
+    Raises:
+        Refused: ``WL-API-030`` to ``-032``.
+    """
     if resolution not in RESOLUTIONS:
         raise Refused(
             "WL-API-030",
@@ -494,7 +504,8 @@ def _minutes(conn: sa.Connection, wanted: _Wanted) -> dict[int, dict[str, Column
     margin_ms = 3_600_000
     figures: dict[int, dict[str, Column]] = {}
     for one in wanted.series:
-        columns = read_columns(conn, one.no, wanted.start_ms - margin_ms, wanted.end_ms + margin_ms)
+        readings = CorrectedReadings.of(conn, one.no)
+        columns = readings.columns(wanted.start_ms - margin_ms, wanted.end_ms + margin_ms)
         cells = minute_columns(
             Rule.of(one), columns.ts_ms, columns.values, wanted.grid.start_ms, wanted.grid.end_ms
         )

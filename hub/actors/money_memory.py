@@ -1,7 +1,8 @@
 """Bills that were computed before, under everything that they were made of.
 
-A bill is remembered with the revision of the book of money and of the registry in its key, and dropped as soon as
-slots of its series change in the time that it read; one that was in work meanwhile is not remembered at all.
+A bill is remembered with the registers it was read from, the origins of its prices and the revision of the book of
+money in its key, and dropped as soon as slots of its series change in the time that it read; one that was in work
+meanwhile is not remembered at all.
 """
 
 from __future__ import annotations
@@ -11,20 +12,22 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from hub.actors.money_columns import PriceOrigin
+from hub.actors.money_points import PointMeter
 from hub.energy.bill import Bill
 
 MOST: Final = 128
 
 
 class BillKey(NamedTuple):
-    """A question, and the revisions that it was asked under."""
+    """A question with everything it was asked under but the slots: registers and their factors, tariffs, prices."""
 
-    metering_point: str
+    meter: PointMeter
     tariff: str
     start_ms: int
     end_ms: int
+    prices: tuple[tuple[str, PriceOrigin], ...]
     book: int
-    registry: int
 
 
 @dataclass(slots=True, eq=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 
-from hub.actors.money_columns import GRID, series_of_point
+from hub.actors.money_points import GRID
 from hub.actors.money_requests import PriceNow
 from hub.actors.money_sources import DAY_MS, MoneySources
 from hub.energy.bill import needed_ms
@@ -58,7 +58,7 @@ class SitePrices:
 
     async def _priced(self, tariff: Tariff, point: str, first_ms: int, count: int) -> SlotPrices:
         sources, end_ms = self._sources, first_ms + count * SLOT_MS
-        meter = series_of_point(sources.registry, point)
+        meter = await sources.point(point)
         calendar = await sources.calendar(first_ms - 400 * DAY_MS, end_ms)
         from_ms, _ = needed_ms(tariff, calendar, first_ms, end_ms)
         made = await sources.read(meter, tariff, sources.price_origins(tariff), from_ms, end_ms)

@@ -11,7 +11,8 @@ from typing import Final
 import sqlalchemy as sa
 
 from hub.actors.money_book import MoneyBook
-from hub.actors.money_columns import PointMeter, PriceOrigin, read_price_columns, read_usage
+from hub.actors.money_columns import PriceOrigin, read_price_columns
+from hub.actors.money_points import PointMeter, point_meter, read_usage
 from hub.actors.registry import Registry
 from hub.energy.calendar import local_date
 from hub.energy.money_entries import PriceSeries
@@ -23,6 +24,7 @@ from hub.energy.usage import Calendar, PriceColumn, Usage
 from hub.errors import NotFound, Refused
 from hub.model.series import Series
 from hub.storage.database import Database
+from hub.storage.metering import find_point, load_installations
 
 DAY_MS: Final = 86_400_000
 
@@ -44,6 +46,13 @@ class MoneySources:
         self.registry = registry
         self.book = book
         self.zone = zone
+
+    async def point(self, point: str) -> PointMeter:
+        """The meter of a metering point. Raises as :func:`hub.actors.money_points.point_meter`."""
+        rows, found = await self.database.read(
+            lambda conn: (load_installations(conn, point=point), find_point(conn, point))
+        )
+        return point_meter(self.registry, point, rows, found is not None, self.database.now_ms())
 
     def tariff_for(self, point: str, end_ms: int, tariff_id: str | None) -> Tariff:
         """The tariff asked for, else the one of the metering point.

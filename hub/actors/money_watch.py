@@ -10,7 +10,7 @@ import numpy as np
 
 from hub.actors.bills import Bills
 from hub.actors.board import LatestBoard
-from hub.actors.money_columns import GRID, PointMeter, series_of_point
+from hub.actors.money_points import GRID, PointMeter
 from hub.actors.money_requests import (
     BudgetView,
     ChangeBudget,
@@ -89,7 +89,7 @@ class MoneyWatch:
         period = _running(_PERIODS[budget.period](self._sources.zone, now_ms, now_ms + 1), now_ms)
         kept_by = self._sources.book.budgets[budget.id][1]
         try:
-            meter = series_of_point(self._sources.registry, budget.metering_point)
+            meter = await self._sources.point(budget.metering_point)
             tariff = self._tariff_of(budget, period[1])
         except NotFound as error:  # a budget may be there before its meter or its tariff
             currency = self._sources.book.settings.currency
@@ -130,7 +130,7 @@ class MoneyWatch:
     async def peak(self, point: str) -> PeakView:
         """Where the running quarter hour is heading."""
         sources = self._sources
-        meter = series_of_point(sources.registry, point)
+        meter = await sources.point(point)
         now_ms = sources.database.now_ms()
         tariff = sources.book.tariff_of(point, now_ms, sources.local_date)
         calendar = await sources.calendar(now_ms - 800 * DAY_MS, now_ms)
@@ -154,7 +154,8 @@ class MoneyWatch:
         return None
 
     def _powers(self, meter: PointMeter) -> list[int]:
-        known = [one.series[0] for one in meter.meter.give if _is_power(one)]
+        terms = meter.meter.give if meter.meter is not None else ()
+        known = [one.series[0] for one in terms if _is_power(one)]
         extra = self._sources.registry.find(meter.device, "power")
         return [*known, *([] if extra is None else [int(extra.no)])]
 

@@ -63,13 +63,14 @@ class GetHistory(Request[History]):
 
 @dataclass(frozen=True, slots=True)
 class GetReadings(Request[ReadingsPage]):
-    """Raw readings of one series, a page at a time; ``cursor`` is the ``next`` of the page before."""
+    """Readings of one series, raw or ``corrected``, a page at a time; ``cursor`` is the ``next`` before."""
 
     series: str
     start_ms: int
     end_ms: int
     limit: int = 10_000
     cursor: int | None = None
+    corrected: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,8 +200,8 @@ class ProcessingActor(AsyncActor):
                 return self._work_soon()
             case GetHistory(series, start_ms, end_ms, resolution, columns):
                 return self._later(self._reader.history(series, start_ms, end_ms, resolution, columns))
-            case GetReadings(series, start_ms, end_ms, limit, cursor):
-                return self._later(self._reader.readings(series, start_ms, end_ms, limit, cursor))
+            case GetReadings(series, start_ms, end_ms, limit, cursor, corrected):
+                return self._later(self._reader.readings(series, start_ms, end_ms, limit, cursor, corrected))
             case MoneyRequest():
                 return self._later(self._money.answer(message))
             case GetSuspects():
@@ -211,9 +212,10 @@ class ProcessingActor(AsyncActor):
                 return self._later(self._choose(message))
             case GetLive():
                 return live_view(self._registry, self._board, self._clock.now_ms())
-            case RangesDirtied(series, start_ms, end_ms):
+            case RangesDirtied(series, start_ms, end_ms, cause):
                 for number in series:
                     self._soil(number, start_ms, end_ms)
+                    self._store.note_decision(number, start_ms, end_ms, cause)
             case RebuildDerived():
                 return self._later(self._rebuild(message))
             case GetDerivationState():
@@ -327,6 +329,7 @@ class ProcessingActor(AsyncActor):
                 await self._flush()
                 while self._dirty and self._clock.monotonic_s() < self._until_s:
                     await self._derive_some()
+                await self._store.clear_decisions(self._dirty.keys() | self._buffers.keys())
                 await self._settle_choices()
                 await self._store.derive_days(self._registry)
                 self._recovered()
@@ -415,13 +418,15 @@ class ProcessingActor(AsyncActor):
         if number in self._dirty:  # the rest of a long range comes next, the tail with it
             pass
         elif not result.at_tail:
-            self._start_at_tail(number)
-        elif not self._counting.is_shaped(number) and self._open.start(
-            number, Rule.of(series), result.derived
+            self._start_at_tail(result)
+        elif (
+            result.may_fold
+            and not self._counting.is_shaped(number)
+            and self._open.start(number, Rule.of(series), result.derived)
         ):
             self._started.add(number)
-        elif result.derived.tail.last_ts_ms:  # it has readings at all
-            self._undecided[number] = result.derived.tail.stable_ms
+        else:
+            self._leave_undecided(result)
         if not buffer.ts_ms:
             return
         ts_ms = np.concatenate(buffer.ts_ms)
@@ -436,11 +441,20 @@ class ProcessingActor(AsyncActor):
             first_ms = min(int(ts_ms.min()), self._undecided.pop(number, result.end_ms - SLOT_MS))
             self._soil(number, first_ms, int(ts_ms.max()) + 1)
 
-    def _start_at_tail(self, number: int) -> None:
+    def _start_at_tail(self, result: Rederived) -> None:
         """A range in the past was derived: the newest readings decide how the series goes on."""
-        newest = self._board.newest(number)
-        if newest is not None:
-            self._soil(number, newest[0], newest[0] + 1)
+        newest = self._board.newest(result.series)
+        if newest is None:
+            return
+        if result.start_ms <= newest[0] < result.end_ms:  # what follows was put in by a correction
+            self._leave_undecided(result)
+        else:
+            self._soil(result.series, newest[0], newest[0] + 1)
+
+    def _leave_undecided(self, result: Rederived) -> None:
+        """The next reading may still change what stands before it; without any reading there is nothing."""
+        if result.derived.tail.last_ts_ms:
+            self._undecided[result.series] = result.derived.tail.stable_ms
 
     def _tell(self, series: NDArray[np.int32], start_ms: NDArray[np.int64], revision: int) -> None:
         if not len(series):

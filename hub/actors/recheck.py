@@ -19,6 +19,7 @@ from hub.energy.slots import SLOT_MS, SlotColumns
 from hub.model.series import Series
 from hub.storage import slots, tables
 from hub.storage.database import Database
+from hub.storage.decisions import decided_extents
 from hub.storage.readings import stat
 from hub.storage.rederive import rederive
 
@@ -96,6 +97,9 @@ def _extent(conn: sa.Connection, number: int) -> tuple[int, int] | None:
         last_row,
         *(slots.period_end(name.partition(".")[0], last) for name, _, last in periods),
     ]
+    for first_ms, last_ms in decided_extents(conn, number):
+        starts.append(first_ms)
+        ends.append(last_ms)
     known_starts = [ms for ms in starts if ms is not None]
     known_ends = [ms for ms in ends if ms is not None]
     if not known_starts:

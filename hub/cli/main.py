@@ -25,6 +25,8 @@ _COMMANDS = {
     "device": "hub.cli.things:device",
     "tariff": "hub.cli.money:tariff",
     "bill": "hub.cli.money:bill",
+    "correct": "hub.cli.corrections:correct",
+    "meter": "hub.cli.meter:meter",
     "integration": "hub.cli.integrations:integration",
     "version": "hub.cli.version:version",
 }

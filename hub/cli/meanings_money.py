@@ -41,7 +41,8 @@ MONEY: Final[Mapping[str, CodeText]] = {
     "WL-MNY-010": CodeText(
         "no such metering point",
         "The metering point of a bill, a budget or the peak coach does not exist, or nothing measures energy there.",
-        "`grid` is the first device with the role grid; any other name is the id of a device.",
+        "`grid` is the first device with the role grid until registers are installed at a point of this id; any "
+        "other name is the id of a point or a device.",
         "Give the grid meter the role grid (`devices: [{id: main-meter, role: grid}]`), or name a device.",
     ),
     "WL-MNY-011": CodeText(
@@ -73,6 +74,12 @@ MONEY: Final[Mapping[str, CodeText]] = {
         "A tariff names a price series that is in another currency than the tariff.",
         "The hub does not convert between currencies.",
         "Write both in one currency.",
+    ),
+    "WL-MNY-017": CodeText(
+        "metering point counts no energy",
+        "The registers that are installed at a metering point count a volume, and a bill is about kWh.",
+        "Cubic metres of gas become kWh by a calorific value.",
+        "Give its installations a calorific value.",
     ),
     "WL-MNY-016": CodeText(
         "prices come from a series",

@@ -19,6 +19,7 @@ from hub.cli.remote import PATIENCE_S, RunningHub, running_hub
 from hub.errors import AskUser
 
 if TYPE_CHECKING:
+    from hub.actors.registry import Registry
     from hub.config.settings import HubConfig
     from hub.runtime.actor import Ref
     from hub.storage.database import Database
@@ -104,6 +105,54 @@ async def open_auth(database: Database) -> AsyncIterator[Ref]:
         yield auth
     finally:
         await stop(auth)
+
+
+@asynccontextmanager
+async def open_metering(database: Database, zone: str) -> AsyncIterator[Ref]:
+    """The actor of metering points, with those that it asks: devices and the recorder."""
+    from hub.actors.board import LatestBoard
+    from hub.actors.device import DeviceActor
+    from hub.actors.marks import MarkBook
+    from hub.actors.metering import MeteringActor
+    from hub.actors.recorder import IngestLoad, RecorderActor
+    from hub.bus import EventBus
+    from hub.model.admission import Frontier, TimeLimits
+    from hub.runtime.actor import stop
+    from hub.runtime.clock import SystemClock
+
+    bus, clock, registry = EventBus(), SystemClock(), await load_registry(database)
+    device = DeviceActor.start(database, bus, clock, registry=registry, board=LatestBoard())
+    recorder = RecorderActor.start(
+        database, bus, clock, registry=registry, frontier=Frontier(), marks=MarkBook(), load=IngestLoad(),
+        limits=TimeLimits(),
+    )  # fmt: skip
+    metering = MeteringActor.start(
+        database, bus, clock, registry=registry, device=device, recorder=recorder, zone=zone
+    )
+    try:
+        yield metering
+    finally:
+        for one in (metering, recorder, device):
+            await stop(one)
+
+
+async def load_registry(database: Database) -> Registry:
+    """Devices and series as the store knows them."""
+    from hub.actors.registry import Registry
+    from hub.storage.registry import load_devices, load_series
+
+    registry = Registry()
+    registry.load(*await database.read(lambda conn: (load_devices(conn), load_series(conn))))
+    return registry
+
+
+async def note_in_trail(database: Database, action: str, target: str) -> None:
+    """A line in the audit trail for what the command line did."""
+    from hub.model.access import LOCAL_PRINCIPAL
+    from hub.storage.users import AuditRow, insert_audit
+
+    row = AuditRow(database.now_ms(), None, action, target, {"by": LOCAL_PRINCIPAL.name}, "")
+    await database.write(lambda conn: insert_audit(conn, [row]), label="audit")
 
 
 def site_config(config_dir: Path) -> HubConfig:

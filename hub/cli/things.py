@@ -76,6 +76,10 @@ async def _stored(database: Database) -> list[dict[str, Any]]:
                         "unit": row.unit,
                         "kind": row.behaviour.value,
                         "direction": row.direction.value,
+                        "physical_limit": row.physical_limit,
+                        "register_width": row.register_width,
+                        "resolution": row.resolution,
+                        "in_balance": row.in_balance,
                     }
                     for row in mine
                 ],

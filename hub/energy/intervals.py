@@ -89,7 +89,8 @@ def gaps(rule: Rule, ts_ms: Int64, opening: Int64, length_ms: Int64) -> NDArray[
     found = length_ms > rule.gap_floor_ms
     asked = np.flatnonzero(found)
     if len(asked):
-        found[asked] = length_ms[asked] > rule.gap_factor * usual_ms(ts_ms, opening[asked])
+        usual = np.minimum(usual_ms(ts_ms, opening[asked]), rule.longest_usual_ms)
+        found[asked] = length_ms[asked] > rule.gap_factor * usual
     return found
 
 

@@ -41,6 +41,7 @@ _DEFAULT_LIMIT = {
     Quantity.WATER: 25.0,
 }
 """Fastest rise of a counter without a rating per hour: 250 kWh, or 25 m3 (gas of that heat, a DN 40 water pipe)."""
+_LONGEST_USUAL_MS = 7_200_000
 MAX_REGISTER = 1 << 61
 """Largest register in steps; a value beyond it (over 2e15 Wh) is no measurement and left out as suspect."""
 
@@ -118,6 +119,12 @@ class Rule:
         if self.is_gauge and self.physical_limit is not None:
             return self.physical_limit
         return float("inf")
+
+    @property
+    def longest_usual_ms(self) -> int:
+        """A register that is read more rarely says nothing about a quarter of an hour: what it counted between
+        two readings is spread, and the spreading is an estimate, however usual the interval is."""
+        return _LONGEST_USUAL_MS if self.behaviour is Behaviour.COUNTER else 1 << 53
 
     @property
     def gap_floor_ms(self) -> int:

@@ -11,7 +11,7 @@ from hub.energy.slots import SLOT_MS, Readings, Rule
 from hub.energy.spread import PowerShape, Profile, Spread
 from hub.model.series import Series
 from hub.storage import tables
-from hub.storage.readings import read_columns
+from hub.storage.corrected import CorrectedReadings
 from hub.storage.registry import load_setting, read_series, save_setting
 
 _PREFIX = "counting."
@@ -77,8 +77,8 @@ def spread_of(conn: sa.Connection, series: Series, counting: Counting, readings:
         return Spread(counting.profile)
     rule = Rule.of(power)
     hold_ms = max(rule.gap_floor_ms, SLOT_MS)
-    columns = read_columns(
-        conn, power.no, max(int(readings.ts_ms[0]) - hold_ms, 0), int(readings.ts_ms[-1]) + 1
+    columns = CorrectedReadings.of(conn, power.no).columns(
+        max(int(readings.ts_ms[0]) - hold_ms, 0), int(readings.ts_ms[-1]) + 1
     )
     watts = Readings(columns.ts_ms, columns.values, columns.flags)
     good = usable(rule, watts)

@@ -34,3 +34,14 @@ def read_quarantine(
     if before_id is not None:
         query = query.where(q.c.id < before_id)
     return [Quarantined(**row) for row in connection.execute(query).mappings()]
+
+
+def find_quarantined(connection: sa.Connection, id_: int) -> Quarantined | None:
+    """One row; None where there is none (any more)."""
+    row = connection.execute(sa.select(t.quarantine).where(t.quarantine.c.id == id_)).mappings().first()
+    return None if row is None else Quarantined(**row)
+
+
+def delete_quarantined(connection: sa.Connection, id_: int) -> None:
+    """Take a row away once it was imported."""
+    connection.execute(sa.delete(t.quarantine).where(t.quarantine.c.id == id_))

@@ -73,6 +73,13 @@ def insert_series(
     return made
 
 
+def update_series(conn: sa.Connection, series: Series) -> None:
+    """Save what people may change of a series."""
+    names = ("name", "register_width", "resolution", "physical_limit", "in_balance")
+    values = {name: getattr(series, name) for name in names}
+    conn.execute(sa.update(tables.series).where(tables.series.c.no == series.no).values(values))
+
+
 def delete_device(conn: sa.Connection, device_id: str) -> None:
     """Forget a device and its series; their readings stay under numbers that nobody names any more."""
     conn.execute(sa.delete(tables.series).where(tables.series.c.device_id == device_id))

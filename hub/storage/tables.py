@@ -188,6 +188,7 @@ installations = sa.Table(
     _maybe_real("calorific_value"),
     _text("note"),
     _ms("created_ms"),
+    _maybe_real("state_number"),
     sa.Index("ix_installations_series", "series", "from_ms"),
     sqlite_autoincrement=True,
 )
@@ -248,7 +249,8 @@ quarantine = sa.Table(
     sqlite_autoincrement=True,
 )
 
-# An event: who, when, why, which range, what instead. ``undoes`` names the correction it takes back.
+# An event: who, when, why, which range, what instead. ``undoes`` names the correction it takes back, once;
+# ``data`` holds what does not fit into ``value``: the rows of a replaced range.
 corrections = sa.Table(
     "corrections",
     METADATA,
@@ -262,7 +264,9 @@ corrections = sa.Table(
     _text("reason"),
     _maybe_text("user_id"),
     _ms("created_ms"),
+    _json("data", nullable=True),
     sa.Index("ix_corrections_series", "series", "start_ms"),
+    sa.Index("uq_corrections_undoes", "undoes", unique=True),
     sqlite_autoincrement=True,
 )
 

@@ -13,8 +13,8 @@ from tests.web.conftest import House
 COUNT = 25
 
 
-async def measure(house: House) -> int:
-    """A meter with an hourly counter and power; returns the time of its first reading."""
+async def measure(house: House, begin: int = 0, count: int = COUNT) -> int:
+    """A meter with an hourly counter and power; returns the time of its first reading, that of hour 0."""
     infos: tuple[SeriesInfo, ...] = (known_series("energy_import"), known_series("power"))
     numbers = await request(
         house.hub.device,
@@ -22,7 +22,7 @@ async def measure(house: House) -> int:
     )
     start_ms = house.hub.clock.now_ms() // 3_600_000 * 3_600_000 - COUNT * 3_600_000
     batch = ReadingBatch("test", house.hub.clock.now_ms())
-    for hour in range(COUNT):
+    for hour in range(begin, count):
         for number, value in zip(numbers, (1000.0 * hour, 1000.0), strict=True):
             assert number is not None
             batch.series.append(number)

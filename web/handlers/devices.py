@@ -18,6 +18,7 @@ from hub.actors.device_requests import (
     IgnoreInbox,
     IgnoreSource,
     PatchDevice,
+    PatchSeries,
     RemoveDevice,
 )
 from hub.errors import NotFound, Refused
@@ -29,7 +30,7 @@ from web.body import json_body
 from web.hub import hub_of
 from web.params import names_of, page
 from web.routes import Answer, Routes
-from web.schemas import PAGE, Body, Flag, Param, Text, page_of, path_id, ref
+from web.schemas import PAGE, Body, Flag, Number, Param, Text, page_of, path_id, ref
 from web.serialize import (
     device_json,
     inbox_json,
@@ -63,6 +64,17 @@ FROM_INBOX = {"name": _NAME, "role": _ROLE, "area": _AREA}
 SOURCE: Body = {
     "source": Text("id of the integration entry", required=True, min_chars=1),
     "ignored": Flag("false takes it again; true if absent"),
+}
+SERIES_CHANGES: Body = {
+    "name": _NAME,
+    "physical_limit": Number(
+        "largest plausible power in W of an energy register, else units per hour; largest value of a gauge",
+        nullable=True,
+        above=0,
+    ),
+    "register_width": Number("where the register rolls over, in the stored unit", nullable=True, above=0),
+    "resolution": Number("smallest step of the register, in the stored unit", nullable=True, above=0),
+    "in_balance": Flag("whether it counts in the balance of the house"),
 }
 _DEVICE = path_id("device", "id of the device")
 _ONE = {200: Answer("the device", ref("Device")), 404: Answer("missing, or not yours", ref("Problem"))}
@@ -251,3 +263,17 @@ async def get_series(request: web.Request) -> web.Response:
     """One series."""
     series = await ask(hub_of(request).device, FindSeries(request.match_info["series"]))
     return json_response(series_json(series))
+
+
+@routes.patch(
+    "/api/v1/series/{series}",
+    permission="series.write",
+    params=[path_id("series", "id of the series, such as main-meter.power")],
+    body=SERIES_CHANGES,
+    answers={200: Answer("the series", ref("Series")), 404: Answer("missing, or not yours", ref("Problem"))},
+)
+async def patch_series(request: web.Request) -> web.Response:
+    """Change limits, width, resolution or name of a series; its figures are derived again where they follow."""
+    sent = await json_body(request, SERIES_CHANGES)
+    changed = await ask(hub_of(request).device, PatchSeries(request.match_info["series"], sent))
+    return json_response(series_json(changed))

@@ -10,7 +10,7 @@ from hub.model.series import SeriesNo
 from hub.runtime.actor import request as ask
 from hub.storage.quarantine import read_quarantine
 from web.hub import hub_of
-from web.params import limit_of, names_of, number_cursor, range_ms
+from web.params import flag_of, limit_of, names_of, number_cursor, range_ms
 from web.routes import Answer, Routes
 from web.schemas import END, PAGE, START, Param, page_of, path_id, ref
 from web.serialize import json_response, latest_json, page_response, quarantined_json
@@ -42,6 +42,7 @@ async def get_latest(request: web.Request) -> web.Response:
         END,
         Param("limit", "10000 if absent, at most 100000", {"type": "integer", "minimum": 1}),
         PAGE[1],
+        Param("corrected", "true gives them as corrections leave them; false if absent", {"type": "boolean"}),
     ],
     answers={
         200: Answer("readings in stored units", ref("Readings")),
@@ -49,13 +50,20 @@ async def get_latest(request: web.Request) -> web.Response:
     },
 )
 async def get_readings(request: web.Request) -> web.Response:
-    """Raw readings of a series, oldest first."""
+    """Readings of a series, oldest first: raw, or corrected."""
     hub = hub_of(request)
     start_ms, end_ms = range_ms(request, site_zone(hub), hub.clock.now_ms())
     limit = limit_of(request, READINGS_LIMIT, READINGS_MOST)
     found = await ask(
         hub.processing,
-        GetReadings(request.match_info["series"], start_ms, end_ms, limit, number_cursor(request)),
+        GetReadings(
+            request.match_info["series"],
+            start_ms,
+            end_ms,
+            limit,
+            number_cursor(request),
+            flag_of(request, "corrected"),
+        ),
     )
     following = None if found.next is None else str(found.next)
     return json_response({"ts": found.ts_ms, "value": found.values, "next": following})

@@ -122,7 +122,11 @@ def _record(request: web.Request, principal: Principal) -> None:
     resource = request.match_info.route.resource
     route = resource.canonical if resource is not None else ""
     action = f"{request.method} {route.removeprefix('/api/v1/')}"
-    target = "/".join(request.match_info.values())[:200]
+    record_write(request, principal, action, "/".join(request.match_info.values())[:200])
+
+
+def record_write(request: web.Request, principal: Principal, action: str, target: str) -> None:
+    """A line in the audit trail; what was done stays done where the trail cannot take it."""
     try:
         address = client_address(request, hub_of(request).config.http.trusted_proxies)
         tell(hub_of(request).auth, RecordAudit(action, target, principal, address))

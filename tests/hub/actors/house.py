@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hub.actors.board import LatestBoard
+from hub.actors.corrections import CorrectionsActor
 from hub.actors.device import DeviceActor
 from hub.actors.device_requests import Declare
 from hub.actors.marks import MarkBook
@@ -76,7 +77,13 @@ class House:
                 marks=self.marks, zone=self.zone, seal_after_ms=172_800_000,
             ),
         )  # fmt: skip
-        for name in ("recorder", "device", "processing"):
+        self.supervisor.start(
+            "corrections",
+            lambda: CorrectionsActor(
+                self.database, self.bus, self.clock, registry=self.registry, zone=self.zone
+            ),
+        )
+        for name in ("recorder", "device", "processing", "corrections"):
             await self.supervisor.ready(name)
 
     def ref(self, name: str) -> Ref:

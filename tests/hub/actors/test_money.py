@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from hub.actors.device_requests import PatchDevice
 from hub.actors.money import MoneyDesk
-from hub.actors.money_columns import series_of_point
 from hub.actors.money_memory import BillKey, BillMemory
+from hub.actors.money_points import PointMeter, point_meter
 from hub.actors.money_requests import (
     ChangeTariff,
     CreateBudget,
@@ -29,11 +30,19 @@ from hub.actors.money_requests import (
     SetMoney,
 )
 from hub.energy.bill import Bill
-from hub.errors import NotFound, StateConflict
+from hub.energy.installations import Installation
+from hub.errors import NotFound, Refused, StateConflict
 from hub.model.quality import Quality
 from hub.model.series import known_series
 from hub.runtime.actor import request
 from hub.storage.database import Database
+from hub.storage.metering import (
+    InstallationRow,
+    MeteringPoint,
+    delete_point,
+    insert_installation,
+    save_point,
+)
 from hub.storage.money import TariffRow, save
 from tests.hub.actors.house import NOW_MS, House, running_house
 
@@ -136,6 +145,20 @@ async def test_a_name_that_nobody_knows_leaves_energy_pending(house: House) -> N
     assert (await bill(house)).pending_mwh == 24_000_000
 
 
+async def test_prices_of_a_series_that_comes_later_count(house: House) -> None:
+    (number,) = await metered(house, "energy_import")
+    await counted(house, number)
+    await ask(house, CreateTariff(MARKET))
+    await ask(house, CreatePriceSeries({"id": "spot", "series": "market.price"}))
+    before = await bill(house)
+    (price,) = await house.declare("market", known_series("price", unit="EUR/kWh"))
+    await house.store([(price, START_MS + at * SLOT_MS, 0.25) for at in range(97)])
+    await house.work()
+
+    assert before.pending_mwh == 24_000_000
+    assert (await bill(house)).total_e8 == 600_000_000
+
+
 async def test_power_alone_is_split_by_its_sign(house: House) -> None:
     (number,) = await metered(house, "power")
     rows = [(number, START_MS + at * 60_000, 1000.0 if at < 720 else -400.0) for at in range(24 * 60 + 1)]
@@ -184,7 +207,58 @@ async def test_the_grid_is_the_device_that_had_the_role_first(house: House) -> N
     await house.declare("second", "energy_import")
     await request(house.ref("device"), PatchDevice("second", {"role": "grid"}))
 
-    assert series_of_point(house.registry, "grid").device == "meter"
+    assert point_meter(house.registry, "grid", (), False, NOW_MS).device == "meter"
+
+
+async def install(house: House, *rows: Installation, point: str = "grid") -> None:
+    """A metering point with these registers, in the place of those it had."""
+
+    def job(conn: sa.Connection) -> None:
+        delete_point(conn, point)
+        save_point(conn, MeteringPoint(point, point, created_ms=1))
+        for one in rows:
+            insert_installation(conn, InstallationRow(0, point, one))
+
+    await house.database.write(job)
+
+
+async def test_a_swapped_meter_is_one_metering_point(house: House) -> None:
+    (old,) = await metered(house, "energy_import")
+    (new,) = await house.declare("successor", "energy_import")
+    noon_ms = START_MS + 48 * SLOT_MS
+    await house.store([(old, START_MS + at * SLOT_MS, 5_000.0 + at * 250.0) for at in range(49)])
+    await house.store([(new, START_MS + at * SLOT_MS, (at - 48) * 250.0) for at in range(48, 97)])
+    await house.work()
+    await install(house, Installation(old, 0, noon_ms), Installation(new, noon_ms))
+    await ask(house, CreateTariff(FLAT))
+
+    assert (await bill(house)).total_e8 == 720_000_000
+
+
+async def test_a_factor_that_changes_counts_in_the_next_bill(house: House) -> None:
+    (number,) = await metered(house, "energy_import")
+    await counted(house, number)
+    await ask(house, CreateTariff(FLAT))
+    totals = []
+    for factor in (1.0, 40.0, 1.0):
+        await install(house, Installation(number, 0, factor=factor))
+        totals.append((await bill(house)).total_e8)
+
+    assert totals == [720_000_000, 28_800_000_000, 720_000_000]
+
+
+async def test_gas_is_billed_in_kwh_by_its_calorific_value(house: House) -> None:
+    (number,) = await house.declare("gas-meter", "gas")
+    await house.store([(number, START_MS + at * SLOT_MS, at * 0.1) for at in range(97)])
+    await house.work()
+    await ask(house, CreateTariff({**FLAT, "metering_point": "gas"}))
+    question = GetBill("gas", START_MS, END_MS)
+    await install(house, Installation(number, 0), point="gas")
+    with pytest.raises(Refused, match="WL-MNY-017"):
+        await ask(house, question)
+    await install(house, Installation(number, 0, calorific_value=10.0), point="gas")
+
+    assert (await ask(house, question)).total_e8 == 2_880_000_000  # 9.6 m3, 96 kWh
 
 
 async def test_what_people_made_is_there_after_a_restart(tmp_path: Path) -> None:
@@ -279,7 +353,7 @@ async def test_a_budget_counts_what_its_period_has_cost(house: House) -> None:
 
 
 def test_a_bill_in_work_while_its_slots_change_is_not_remembered() -> None:
-    memory, key = BillMemory(), BillKey("grid", "flat", 0, 10, 1, 1)
+    memory, key = BillMemory(), BillKey(PointMeter("meter"), "flat", 0, 10, (), 1)
     made = Bill("grid", "flat", "EUR", 0, 10, (), 0, Quality(1, 0, 0, 0, 0), ())
     watched = memory.begin([1, 2], 0, 10)
     memory.note([2], 5, 6)
