@@ -18,26 +18,25 @@ from bench.machine import describe
 from bench.rows import Context, Row
 from bench.table import rendered
 
-BENCHMARKS = (
-    "mqtt_ingest",
-    "http_ingest",
+BENCHMARKS = (  # what needs the most time stands last: on a busy machine that is what is left out
+    "actors",
+    "stored_bytes",
+    "idle",
+    "year_bill",
     "websocket_latency",
     "ws_fanout",
+    "mqtt_ingest",
+    "http_ingest",
     "history_year",
     "money",
+    "energy_year",
     "start_up",
-    "idle",
-    "stored_bytes",
-    "actors",
-    "year_bill",
 )
-
-
 LIMIT_S = 14 * 60.0
 """All together; what would begin later is left out and named."""
 
 LONGEST_S = 240.0
-QUICK_LIMIT_S, QUICK_LONGEST_S = 6 * 60.0, 90.0
+QUICK_LIMIT_S, QUICK_LONGEST_S = 8 * 60.0, 150.0
 
 
 class Report:

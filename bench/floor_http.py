@@ -13,9 +13,7 @@ from pathlib import Path
 import orjson
 from aiohttp import web
 
-from bench.floor_sqlite import opened
-
-Rows = list[tuple[int, int, float, int]]
+from bench.floor_sqlite import Rows, commit, opened
 
 
 class BareStore:
@@ -51,13 +49,8 @@ class BareStore:
 
     async def _stored(self, rows: Rows) -> web.Response:
         async with self._lock:
-            await asyncio.get_running_loop().run_in_executor(None, self._commit, rows)
+            await asyncio.get_running_loop().run_in_executor(None, commit, self._raw, rows)
         return web.Response(status=204)
-
-    def _commit(self, rows: Rows) -> None:
-        self._raw.execute("BEGIN IMMEDIATE")
-        self._raw.executemany("INSERT OR REPLACE INTO readings VALUES (?, ?, ?, ?)", rows)
-        self._raw.execute("COMMIT")
 
 
 async def serve(database: Path) -> None:

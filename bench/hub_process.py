@@ -193,7 +193,8 @@ class HubProcess:
         while quiet < 3 and time.perf_counter() < until_s:
             time.sleep(0.7)
             reads = self.metric("wattline_read_seconds_count")
-            quiet, before = (quiet + 1 if reads - before < 3 else 0), reads
+            waiting = int(self.ask_json("GET", "/api/v1/derived")["dirty_series"])
+            quiet, before = (quiet + 1 if reads - before < 3 and not waiting else 0), reads
 
     def token(self) -> str:
         """An API token of an owner, who is set up first; for clients that cannot send our header."""

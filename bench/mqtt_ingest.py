@@ -2,7 +2,7 @@
 
 The publisher may be at most some thousand messages ahead of what is committed, so it always outruns the hub
 and nothing is ever dropped for want of room. The floors: a bare paho client that acknowledges by hand, and a
-bare ``executemany`` with the hub's rows per commit, synced.
+bare SQLite with the hub's rows per commit, synced.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ def _details(context: Context, found: Measured) -> list[Row]:
         floor = rows_per_s(directory, rows_per_commit, 100_000 if context.quick else 400_000)
     return [
         Row("- values committed", found.values_per_s, "values/s", floor=floor,
-            floor_name=f"bare executemany, {rows_per_commit} a commit, synced"),
+            floor_name=f"bare SQLite in key order, {rows_per_commit} a commit, synced"),
         Row("- CPU of the hub per value", found.cpu_us_per_value, "µs", "lower", target=28.0,
             cpu_us=found.cpu_us_per_value),
     ]  # fmt: skip

@@ -102,17 +102,20 @@ async def fill_year(database: Database, devices: int) -> None:
     """Energy and power of so many devices over a year: in blocks but for the last days, which are rows."""
     infos = [ENERGY, POWER]
     numbers = await database.write(lambda conn: register(conn, devices, infos, ["Wh", "W"]))
-    open_ms = (database.now_ms() - DAY_MS) // DAY_MS * DAY_MS  # as the hub's own housekeeping does
     for at, number in enumerate(numbers):
-        columns = slots_of_a_year(at, gauge=at % 2 == 1)
-        days, _ = days_of(columns)
+        await write_year(database, number, slots_of_a_year(at, gauge=at % 2 == 1))
 
-        def job(conn: sa.Connection, number: int = number, columns: SlotColumns = columns,
-                days: SlotColumns = days) -> None:  # fmt: skip
-            _write(conn, number, slots.SLOT, columns, open_ms)
-            _write(conn, number, slots.DAY, days, open_ms - 2 * DAY_MS)
 
-        await database.write(job)
+async def write_year(database: Database, number: int, columns: SlotColumns) -> None:
+    """Slots of a series and the days made of them, where the hub's own housekeeping leaves them."""
+    open_ms = (database.now_ms() - DAY_MS) // DAY_MS * DAY_MS
+    days, _ = days_of(columns)
+
+    def job(conn: sa.Connection) -> None:
+        _write(conn, number, slots.SLOT, columns, open_ms)
+        _write(conn, number, slots.DAY, days, open_ms - 2 * DAY_MS)
+
+    await database.write(job)
 
 
 def _write(conn: sa.Connection, number: int, resolution: str, columns: SlotColumns, open_ms: int) -> None:

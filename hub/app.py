@@ -18,16 +18,20 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 
 from hub import __version__
+from hub.actors.access_tokens import load_signing_key
 from hub.actors.auth import AuthActor, AuthBook
 from hub.actors.board import LatestBoard
 from hub.actors.corrections import CorrectionsActor
 from hub.actors.device import DeviceActor
 from hub.actors.device_requests import ApplyDevices, CheckSilence
+from hub.actors.energy_desk import EnergyDesk
+from hub.actors.energy_months import EnergySettings
 from hub.actors.holders import LoopHolders
 from hub.actors.intake import HubIntake
 from hub.actors.integration import PutToRest
 from hub.actors.marks import MarkBook
 from hub.actors.metering import MeteringActor
+from hub.actors.money import MoneyDesk
 from hub.actors.money_requests import MoneySettings, SetMoney
 from hub.actors.processing import KeepHouse, ProcessingActor, WorkNow
 from hub.actors.recorder import IngestLoad, RecorderActor, SetTimeLimits
@@ -130,7 +134,7 @@ class Hub:
         """Open the store, start the actors, the broker and the integrations; the web comes after.
 
         Raises:
-            WattlineError: the store cannot be used; nothing was started.
+            WattlineError: the store or the signing key cannot be used; nothing was started.
         """
         await asyncio.to_thread(self.plugins.load)
         for plugin in self.plugins.plugins.values():
@@ -149,6 +153,9 @@ class Hub:
             )
         self.database = await Database.open(self.config.storage.url, self.data_dir, clock=self.clock)
         try:
+            await asyncio.to_thread(
+                load_signing_key, self.data_dir
+            )  # a bad one is a person's to mend, at once
             await self._load_registry()
             self.watchdog.start()
             await self._start_actors()
@@ -230,20 +237,7 @@ class Hub:
                 discovery=self.config.discovery,
             ),
         )
-        self.processing = self.supervisor.start(
-            "processing",
-            lambda: ProcessingActor(
-                self.database,
-                self.bus,
-                self.clock,
-                registry=self.registry,
-                board=self.board,
-                marks=self._marks,
-                zone=config.site.time_zone,
-                seal_after_ms=int(config.storage.seal_after_s * 1000),
-                money=MoneySettings.of(self.config),
-            ),
-        )
+        self.processing = self.supervisor.start("processing", self._make_processing)
         # after processing, so that it stops before it: what is committed last is still derived
         self.recorder = self.supervisor.start(
             "recorder",
@@ -282,6 +276,25 @@ class Hub:
         for name in ("device", "processing", "recorder", "auth", "corrections", "metering"):
             await self.supervisor.ready(name)
         await request(self.device, ApplyDevices(_device_infos(config), config.discovery))
+
+    def _make_processing(self) -> ProcessingActor:
+        """Derivation with its desks: energy asks money what a kWh costs."""
+        zone = self.config.site.time_zone
+        money = MoneyDesk(self.database, self.registry, self.board, zone, MoneySettings.of(self.config))
+        settings = _energy_settings(self.config)
+        energy = EnergyDesk(self.database, self.registry, zone, prices=money.prices, settings=settings)
+        return ProcessingActor(
+            self.database,
+            self.bus,
+            self.clock,
+            registry=self.registry,
+            board=self.board,
+            marks=self._marks,
+            zone=zone,
+            seal_after_ms=int(self.config.storage.seal_after_s * 1000),
+            money=money,
+            energy=energy,
+        )
 
     async def _start_broker(self) -> None:
         settings = self.config.broker
@@ -377,6 +390,7 @@ class Hub:
         self.safe_mode = None
         self._set_log_levels()
         self.recorder.tell(SetTimeLimits(_time_limits(self.config)))
+        self.processing.tell(_energy_settings(self.config))
         changes = await self._entries.apply(self.config)
         await request(self.device, ApplyDevices(_device_infos(self.config), self.config.discovery))
         await request(self.processing, SetMoney(MoneySettings.of(self.config)))
@@ -428,6 +442,11 @@ class Hub:
             await self._work()
         except RetryLater as error:
             LOGGER.warning("derivation was not finished: %s", error)
+
+
+def _energy_settings(config: HubConfig) -> EnergySettings:
+    site = config.site
+    return EnergySettings(site.co2_factor_g_per_kwh, site.gas_kwh_per_m3, site.first_fed)
 
 
 def _time_limits(config: HubConfig) -> TimeLimits:

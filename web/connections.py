@@ -17,6 +17,8 @@ from web.problems import problem
 LOGGER = logging.getLogger(__name__)
 
 CONNECTIONS = 2_000
+MAX_LINE_BYTES = 64 << 10
+"""Of the request line: 500 series of a history, or a backlog of readings in the address, have to fit."""
 HEAD_DEADLINE_S = 10.0
 """A connection without one whole request head by then is closed; ``http.limits`` does not lengthen it."""
 
@@ -39,10 +41,11 @@ class _Handler(RequestHandler):
         LOGGER.debug("no HTTP from %s: %s", request.remote, type(exc).__name__)
         detail = "this is no HTTP request"
         if isinstance(exc, LineTooLong):
-            status, detail = (
-                HTTPStatus.REQUEST_URI_TOO_LONG,
-                "the address or a header of the request is too long",
+            in_head = str(exc.args[1]) != str(MAX_LINE_BYTES)  # the limit that was passed tells which
+            status = (
+                HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE if in_head else HTTPStatus.REQUEST_URI_TOO_LONG
             )
+            detail = f"{'a header' if in_head else 'the address'} of the request is too long"
         response = problem(status, f"WL-API-{status:d}", detail)
         response.headers["X-Content-Type-Options"] = "nosniff"
         response.force_close()

@@ -19,13 +19,14 @@ from hub.app import Hub
 from hub.errors import AskUser
 from web import openapi
 from web.body import DEADLINE_S, LARGE_BODIES, READ_DEADLINE_S, LargeBodies
-from web.connections import CONNECTIONS, guarded
+from web.connections import CONNECTIONS, MAX_LINE_BYTES, guarded
 from web.handlers import (
     auth,
     budgets,
     corrections,
     counting,
     devices,
+    energy,
     history,
     me,
     metering,
@@ -47,8 +48,6 @@ from web.websocket import add_websocket
 LOGGER = logging.getLogger(__name__)
 
 IDLE_S = 30.0
-MAX_LINE_BYTES = 64 << 10
-"""Of the request line: 500 series of a history, or a backlog of readings in the address, have to fit."""
 SHUTDOWN_S = 2.0
 _RESOURCES: tuple[ModuleType, ...] = (
     auth,
@@ -62,6 +61,7 @@ _RESOURCES: tuple[ModuleType, ...] = (
     counting,
     money,
     budgets,
+    energy,
     system,
     storage,
     outside,

@@ -8,8 +8,9 @@ processing actor derives from there, also after a kill between the two.
 
 from __future__ import annotations
 
+import asyncio
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -30,6 +31,7 @@ from hub.runtime.clock import Clock
 from hub.storage.corrections import (
     UNDO,
     CorrectionEvent,
+    active_corrections,
     find_correction,
     insert_correction,
     read_corrections,
@@ -93,7 +95,10 @@ class CorrectionView:
 
 @dataclass(frozen=True, slots=True)
 class AddCorrection(Request[CorrectionView]):
-    """Correct readings. Raises Refused ``WL-COR-001`` to ``-003``, NotFound for an unknown series."""
+    """Correct readings.
+
+    Raises Refused ``WL-COR-001`` to ``-003``, StateConflict ``WL-COR-006``, NotFound for an unknown series.
+    """
 
     wanted: Wanted
     reason: str
@@ -165,8 +170,8 @@ class CorrectionsActor(AsyncActor):
                 return self._view(await self._find(id_))
             case ListCorrections(limit, before_id, series):
                 return await self._list(limit, before_id, series)
-            case PreviewCorrection(wanted, undo):
-                return await self._preview(wanted, undo)
+            case PreviewCorrection(wanted, undo):  # it may take long, and others want to write
+                return asyncio.get_running_loop().create_task(self._preview(wanted, undo))
             case _:
                 return super().on_receive(message)
 
@@ -187,7 +192,12 @@ class CorrectionsActor(AsyncActor):
             user_id,
             self._clock.now_ms(),
         )
-        return await self._write(lambda conn: event)
+
+        def add(conn: sa.Connection) -> CorrectionEvent:
+            _refuse_repeat(active_corrections(conn, series.no), correction)
+            return event
+
+        return await self._write(add)
 
     async def _undo(self, id_: int, reason: str, user_id: str | None) -> CorrectionView:
         reason, now_ms = reason[:REASON_CHARS], self._clock.now_ms()
@@ -260,6 +270,22 @@ def _existing(event: CorrectionEvent | None, id_: int) -> CorrectionEvent:
             hint="GET /api/v1/corrections lists them",
         )
     return event
+
+
+def _refuse_repeat(active: Sequence[Correction], wanted: Correction) -> None:
+    """A request that was sent twice must not act twice: an offset would be added again.
+
+    Raises:
+        StateConflict: ``WL-COR-006``.
+    """
+    for one in active:
+        if replace(one, id=wanted.id) == wanted:
+            raise StateConflict(
+                "WL-COR-006",
+                f"correction {one.id} says the same already",
+                where="action",
+                hint="undo it first, or make one with another value",
+            )
 
 
 def check_undo(event: CorrectionEvent) -> None:

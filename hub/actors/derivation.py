@@ -8,7 +8,7 @@ after it.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -131,9 +131,9 @@ class DerivationStore:
         """A mark of this cause stands in the store; it goes when its series has nothing left to derive."""
         self._decisions.add((number, start_ms, end_ms, cause))
 
-    async def clear_decisions(self, unfinished: Collection[int]) -> None:
-        """Take away the marks of decisions whose ranges were derived, but for ``unfinished`` series."""
-        done = [mark for mark in self._decisions if mark[0] not in unfinished]
+    async def clear_decisions(self, is_settled: Callable[[int], bool]) -> None:
+        """Take away the marks of decisions about series that have nothing left to derive."""
+        done = [mark for mark in self._decisions if is_settled(mark[0])]
         if not done:
             return
 

@@ -6,6 +6,7 @@ device actor and the recorder, as an integration does, and asks them down for de
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -256,11 +257,8 @@ class MeteringActor(AsyncActor):
                 return await self._store_manual(message)
             case ImportQuarantined(id_):
                 return await self._import_quarantined(id_)
-            case GetPointHistory(id_, start_ms, end_ms, resolution):
-                await self._found_point(id_)
-                return await point_history(
-                    self._database, self._by_no, id_, self._zone, start_ms, end_ms, resolution
-                )
+            case GetPointHistory():  # it may take long, and others want to write
+                return asyncio.get_running_loop().create_task(self._history(message))
             case _:
                 return super().on_receive(message)
         return None
@@ -311,6 +309,18 @@ class MeteringActor(AsyncActor):
         view = await self._point(id_)
         await self._change(_Change(remove=tuple(one.row for one in view.installations)))
         await self._database.write(lambda conn: rows.delete_point(conn, id_), label="metering point")
+
+    async def _history(self, wanted: GetPointHistory) -> PointFigures:
+        await self._found_point(wanted.id)
+        return await point_history(
+            self._database,
+            self._by_no,
+            wanted.id,
+            self._zone,
+            wanted.start_ms,
+            wanted.end_ms,
+            wanted.resolution,
+        )
 
     # --- installations
 

@@ -13,6 +13,7 @@ from hub.energy.cuts import slot_floor
 from hub.energy.rating import SlotPrices, slot_prices
 from hub.energy.slots import SLOT_MS
 from hub.energy.tariff import Tariff
+from hub.errors import Refused
 
 
 class SitePrices:
@@ -37,10 +38,18 @@ class SitePrices:
         self._changes += not own.isdisjoint(series)
 
     async def slot_prices(self, first_ms: int, count: int) -> SlotPrices | None:
-        """Prices of ``count`` slots from ``first_ms``; None where no tariff names the grid connection."""
+        """Prices of ``count`` slots from ``first_ms``; None where no tariff names the grid connection.
+
+        None too where the tariff cannot be applied (no grid meter, prices in another currency): a bill says why.
+        """
         end_ms = first_ms + count * SLOT_MS
         tariff = self._sources.book.tariff_of(GRID, end_ms, self._sources.local_date)
-        return None if tariff is None else await self._priced(tariff, GRID, first_ms, count)
+        if tariff is None:
+            return None
+        try:
+            return await self._priced(tariff, GRID, first_ms, count)
+        except Refused:
+            return None
 
     async def now(self, point: str) -> PriceNow | None:
         """What one more kWh costs and brings at this moment; None without a tariff."""

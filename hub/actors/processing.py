@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,11 +25,14 @@ from hub.actors.board import LatestBoard
 from hub.actors.counting import CountingBook, CountingView, GetCounting, SetCounting
 from hub.actors.derivation import DerivationStore, Span
 from hub.actors.doubts import GetSuspects, find_suspects
+from hub.actors.energy_desk import EnergyDesk
+from hub.actors.energy_months import EnergySettings
+from hub.actors.energy_requests import EnergyRequest
 from hub.actors.history import History, HistoryReader, ReadingsPage
 from hub.actors.live import LiveView, live_view
 from hub.actors.marks import MarkBook
 from hub.actors.money import MoneyDesk
-from hub.actors.money_requests import MoneyRequest, MoneySettings
+from hub.actors.money_requests import MoneyRequest
 from hub.actors.registry import Registry
 from hub.bus import EventBus
 from hub.energy.live import LiveSlots, Outcome
@@ -138,7 +142,8 @@ class ProcessingActor(AsyncActor):
         marks: MarkBook,
         zone: str,
         seal_after_ms: int,
-        money: MoneySettings | None = None,
+        money: MoneyDesk | None = None,
+        energy: EnergyDesk | None = None,
     ) -> None:
         super().__init__()
         self._bus = bus
@@ -150,7 +155,8 @@ class ProcessingActor(AsyncActor):
         self._store = DerivationStore(database, marks, zone, seal_after_ms)
         self._counting = CountingBook(database, registry, zone)
         self._reader = HistoryReader(database, registry, self._store, zone)
-        self._money = MoneyDesk(database, registry, board, zone, money)
+        self._money = money or MoneyDesk(database, registry, board, zone)
+        self._energy = energy or EnergyDesk(database, registry, zone, prices=self._money.prices)
         self._open = LiveSlots()
         self._started: set[int] = set()
         self._dirty: dict[int, Span] = {}
@@ -161,6 +167,7 @@ class ProcessingActor(AsyncActor):
         self._seen_seq = 0
         self._work: asyncio.Task[None] | None = None
         self._work_again = False
+        self._warming: asyncio.Task[None] | None = None
         self._failing = ""
         self._until_s = math.inf
         for event in (ReadingsStored, RangesDirtied, DeviceChanged):
@@ -184,6 +191,8 @@ class ProcessingActor(AsyncActor):
         What takes longer than ``FAREWELL_S`` stays marked in the store, and the next start takes it up.
         """
         self._until_s = self._clock.monotonic_s() + FAREWELL_S
+        if self._warming is not None:
+            self._warming.cancel()
         if self._work is not None:
             await self._work
         if not self._failing:
@@ -210,6 +219,10 @@ class ProcessingActor(AsyncActor):
                 return self._later(self._counting.view(series))
             case SetCounting():
                 return self._later(self._choose(message))
+            case EnergySettings():
+                self._energy.configure(message)
+            case EnergyRequest():
+                return self._later(self._energy.answer(message))
             case GetLive():
                 return live_view(self._registry, self._board, self._clock.now_ms())
             case RangesDirtied(series, start_ms, end_ms, cause):
@@ -329,14 +342,26 @@ class ProcessingActor(AsyncActor):
                 await self._flush()
                 while self._dirty and self._clock.monotonic_s() < self._until_s:
                     await self._derive_some()
-                await self._store.clear_decisions(self._dirty.keys() | self._buffers.keys())
+                await self._store.clear_decisions(self._is_settled)
                 await self._settle_choices()
                 await self._store.derive_days(self._registry)
                 self._recovered()
+                self._warm_once()
             except (RetryLater, StorageCorrupt) as error:
                 self._postpone(error)
             if not self._work_again:
                 return
+
+    def _warm_once(self) -> None:
+        """After the first turn of work the balance of the year is made beside everything else."""
+        if self._warming is None and math.isinf(self._until_s):
+            self._warming = asyncio.get_running_loop().create_task(self._warm(), name="energy-warm")
+
+    async def _warm(self) -> None:
+        try:
+            await self._energy.warm()
+        except (RetryLater, StorageCorrupt) as error:
+            LOGGER.debug("the year of energy is not made beforehand: %s", error)
 
     async def _flush(self) -> None:
         """Write folded rows, and take away the marks of slots that are past and written."""
@@ -345,7 +370,7 @@ class ProcessingActor(AsyncActor):
         done = [
             (number, start_ms)
             for number, start_ms in self._marks.past(self._seen_seq)[:CLEARED_PER_TURN]
-            if not any(one in self._dirty or one in self._buffers for one in self._moved_by(number))
+            if self._is_settled(number)
         ]
         cleared = [mark for mark in done if self._marks.clear(*mark, self._seen_seq)]
         if not len(changed.series) and not cleared:
@@ -356,6 +381,10 @@ class ProcessingActor(AsyncActor):
             self._distrust(series, changed.slots.start_ms)
             raise
         self._tell(series, changed.slots.start_ms, revision)
+
+    def _is_settled(self, number: int) -> bool:
+        """Whether nothing that depends on readings of this series waits to be derived."""
+        return not any(one in self._dirty or one in self._buffers for one in self._moved_by(number))
 
     def _moved_by(self, number: int) -> list[int]:
         """Series whose figures depend on readings of this one."""
@@ -399,7 +428,8 @@ class ProcessingActor(AsyncActor):
         for result in results:
             self._take_up(result)
         for result in results:
-            self._money.note([result.series], result.start_ms, result.end_ms)  # rows may be gone, too
+            # what was taken away without anything in its place is a change, too
+            self._note((result.series,), result.start_ms, result.end_ms)
             slots = result.derived.slots
             if len(slots):
                 numbers_of = np.full(len(slots), result.series, np.int32)
@@ -461,8 +491,13 @@ class ProcessingActor(AsyncActor):
             return
         numbers = tuple(np.unique(series).tolist())
         first_ms, end_ms = int(start_ms.min()), int(start_ms.max()) + SLOT_MS
-        self._money.note(numbers, first_ms, end_ms)
+        self._note(numbers, first_ms, end_ms)
         self._bus.publish(SlotsDerived(numbers, first_ms, end_ms, revision))
+
+    def _note(self, series: Sequence[int], start_ms: int, end_ms: int) -> None:
+        """Slots changed: what was made of them is out of date."""
+        self._money.note(series, start_ms, end_ms)
+        self._energy.note(series, start_ms, end_ms)
 
     def _postpone(self, error: RetryLater | StorageCorrupt) -> None:
         if self._failing != error.code:

@@ -197,6 +197,18 @@ HUB: Final[Mapping[str, CodeText]] = {
         "A misspelt column must not be left out silently.",
         "Use one of them.",
     ),
+    "WL-API-060": CodeText(
+        "period not known",
+        "The period is none of day, week, month, year, billing.",
+        "Another word would give figures of another length than you think.",
+        "Use one of them, or `start` and `end`.",
+    ),
+    "WL-API-061": CodeText(
+        "comparison not known",
+        "The comparison is none of previous, year.",
+        "A misspelt one must not be left out silently.",
+        "Use one of them.",
+    ),
     "WL-API-400": CodeText(
         "request not readable",
         "The body is not JSON, or a parameter has the wrong form; the answer names it.",
@@ -241,7 +253,7 @@ HUB: Final[Mapping[str, CodeText]] = {
     ),
     "WL-API-414": CodeText(
         "address too long",
-        "The address of the request is longer than 64 KiB, or one of its headers longer than 8 KiB.",
+        "The address of the request is longer than 64 KiB.",
         "A request is read into memory before anything is known of its sender.",
         "Ask for fewer series at a time, or send readings in the body.",
     ),
@@ -268,6 +280,12 @@ HUB: Final[Mapping[str, CodeText]] = {
         "Several large bodies are being read at this moment.",
         "A crowd of senders must not fill the memory.",
         "Send it again after Retry-After.",
+    ),
+    "WL-API-431": CodeText(
+        "header too long",
+        "A header of the request is longer than 8 KiB.",
+        "A request is read into memory before anything is known of its sender.",
+        "Send a valid token, and fewer or shorter cookies.",
     ),
     "WL-API-500": CodeText(
         "unexpected",

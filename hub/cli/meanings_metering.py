@@ -43,6 +43,12 @@ METERING: Final[Mapping[str, CodeText]] = {
         "Without an offset it is the site's local time; anything else would be a guess.",
         "Write it as 2026-03-29, 2026-03-29T14:00 or 2026-03-29T14:00:00+02:00.",
     ),
+    "WL-COR-006": CodeText(
+        "correction made already",
+        "A correction that holds says the same: the same action, range and value.",
+        "A request that is sent twice must not act twice; an offset would be added again.",
+        "Undo the other one first, or make one with another value.",
+    ),
     "WL-MET-001": CodeText(
         "metering point not possible",
         "The id of a metering point is taken or holds other characters than a-z, 0-9, _ and -, or a field does "

@@ -464,6 +464,12 @@ READINGS: Final[Mapping[str, CodeText]] = {
         "Without them the shape would be a guess.",
         "Stay with `gap: flat` and `shape: none`, and choose again later.",
     ),
+    "WL-NRG-900": CodeText(
+        "bug: nobody answers",
+        "A question about energy reached the desk that it does not know.",
+        "A part of the hub broke a promise; nothing stored is touched.",
+        "Please report it with the log.",
+    ),
     "WL-REC-001": CodeText(
         "bug: commit failed",
         "Storing readings failed for a reason that nobody foresaw; nothing of them is acknowledged.",

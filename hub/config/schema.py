@@ -182,6 +182,13 @@ SECTIONS: Final[Mapping[str, Any]] = MappingProxyType(
                 _opt("country", "ISO 3166 code; holidays follow it"): country,
                 _opt("late_after", "silence after which a device counts as late", 900.0): duration_s,
                 _opt("past_limit", "older readings go to quarantine", 400 * 86400.0): duration_s,
+                _opt("co2_factor", "CO2 of a kWh from the grid in g, where no series tells it"): number(
+                    0, 5000
+                ),
+                _opt("first_fed", "devices that the sun feeds first, in this order", []): Listing(identifier),
+                _opt(
+                    "gas_calorific_value", "kWh in a m3 of gas, where no installation tells it", 10.5
+                ): number(1, 50),
             }
         ),
         "http": vol.Schema(
@@ -266,6 +273,9 @@ def _site(data: dict[str, Any]) -> SiteConfig:
         country=data.get("country"),
         late_after_s=data["late_after"],
         past_limit_s=data["past_limit"],
+        co2_factor_g_per_kwh=data.get("co2_factor"),
+        gas_kwh_per_m3=data["gas_calorific_value"],
+        first_fed=tuple(data["first_fed"]),
     )
 
 

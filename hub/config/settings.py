@@ -21,7 +21,9 @@ def _nothing() -> Mapping[str, Any]:
 @dataclass(frozen=True, slots=True)
 class SiteConfig:
     """``hub:`` the site. ``late_after_s``: silence after which a device counts as late; ``past_limit_s``: age of a
-    reading beyond which it goes to quarantine."""
+    reading beyond which it goes to quarantine; ``co2_factor_g_per_kwh``: CO2 of the grid where no series tells it;
+    ``gas_kwh_per_m3``: calorific value of gas where no installation tells it;
+    ``first_fed``: devices that the sun feeds first, in this order."""
 
     name: str = "Home"
     time_zone: str = "UTC"
@@ -30,6 +32,9 @@ class SiteConfig:
     country: str | None = None
     late_after_s: float = 900.0
     past_limit_s: float = 400 * 86400.0
+    co2_factor_g_per_kwh: float | None = None
+    gas_kwh_per_m3: float = 10.5
+    first_fed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,4 +4,10 @@
 ``intervals`` gaps, pieces and shares · ``counter`` the state machine of registers · ``derive`` readings → slots ·
 ``reach`` how far a change among readings reaches · ``live`` the same fold for many series at once · ``periods``
 slots → hours, days, months · ``balance`` latest powers → sources, uses and what nobody measured.
+
+The site, over 15-minute slots: ``site_meters`` which series decide · ``site_slots`` the columns of all devices ·
+``site_balance`` both sides of every slot · ``allocation`` who was fed by what · ``stock`` the battery as an
+inventory · ``exact`` sharing whole numbers · ``site_sums`` sums by buckets · ``figures`` and ``flows`` what people
+read of them · ``asked`` periods and comparisons · ``sessions`` of cars · ``media`` gas, water, heat ·
+``setup_check`` wiring faults.
 """

@@ -24,7 +24,7 @@ from hub.energy.coverage import check_coverage
 from hub.energy.fields import Faults, Fields, is_list, near, shown, text_of
 from hub.energy.formula import Formula, FormulaError, parse_formula
 from hub.energy.money import MWH_PER_KWH
-from hub.energy.when import ALWAYS, When, parse_when
+from hub.energy.when import ALWAYS, Times, parse_when
 
 MAX_LINES: Final = 60
 _MAX_BLOCKS: Final = 20
@@ -60,7 +60,7 @@ class _Line:
     def faults(self) -> Faults:
         return self.fields.faults
 
-    def when(self) -> When:
+    def when(self) -> Times:
         value = self.fields.data.get("when")
         return ALWAYS if value is None else parse_when(value, self.faults.at("when"), self.day_types)
 

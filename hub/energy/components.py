@@ -7,7 +7,7 @@ from enum import StrEnum
 from fractions import Fraction
 
 from hub.energy.formula import Formula
-from hub.energy.when import ALWAYS, When
+from hub.energy.when import ALWAYS, Times
 
 
 class Kind(StrEnum):
@@ -48,7 +48,7 @@ class Energy:
     group: str = ""
     price_e8: int = 0
     formula: Formula | None = None
-    when: When | None = ALWAYS
+    when: Times | None = ALWAYS
 
     kind = Kind.ENERGY
 
@@ -69,7 +69,7 @@ class Tier:
     name: str
     per: Per
     blocks: tuple[Block, ...]
-    when: When = ALWAYS
+    when: Times = ALWAYS
     prorate: bool = False
 
     kind = Kind.TIER
@@ -101,7 +101,7 @@ class Capacity:
     minimum_mw: int = 0
     contracted_mw: int = 0
     ratchet: Fraction = Fraction(0)
-    when: When = ALWAYS
+    when: Times = ALWAYS
     interval_minutes: int = 15
     top: int = 1
     different_days: bool = False
@@ -117,7 +117,7 @@ class Tax:
     share: Fraction | None = None
     per_kwh_e8: int = 0
     on: tuple[str, ...] | None = None
-    when: When = ALWAYS
+    when: Times = ALWAYS
 
     kind = Kind.TAX
 
@@ -130,7 +130,7 @@ class Limit:
     kind: Kind
     per_kwh_e8: int
     on: tuple[str, ...] | None = None
-    when: When = ALWAYS
+    when: Times = ALWAYS
     up_to_mwh: int | None = None
     per: Per = Per.YEAR
 
@@ -145,7 +145,7 @@ class Discount:
     fixed_e8: int = 0
     per: Per | None = None
     on: tuple[str, ...] | None = None
-    when: When = ALWAYS
+    when: Times = ALWAYS
 
     kind = Kind.DISCOUNT
 

@@ -10,56 +10,53 @@ import numpy as np
 
 from hub.energy.fields import Faults
 from hub.energy.money import Bools
-from hub.energy.when import DAYS_OF_YEAR, QUARTERS, When, day_table, hour_table
+from hub.energy.when import DAYS_OF_YEAR, QUARTERS, Times, When, day_table, hour_table
 
 _NAMES: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 
 def check_coverage(
-    group: str, lines: Sequence[tuple[str, When, Faults]], types: tuple[str, ...], faults: Faults
+    group: str, lines: Sequence[tuple[str, Times, Faults]], types: tuple[str, ...], faults: Faults
 ) -> None:
     """Note ``WL-TAR-013`` at the group where a minute has no line, ``WL-TAR-014`` at the later of two lines.
 
     Every combination of weekday, day of the year (29 February too), holiday, kind of day and quarter hour is
     looked at. Days that the same lines price are looked at once.
     """
-    days = np.stack([day_table(when, types).ravel() for _, when, _ in lines])
-    hours = np.stack([hour_table(when) for _, when, _ in lines])
+    owner = [number for number, (_, times, _) in enumerate(lines) for _ in times]
+    parts = [when for _, times, _ in lines for when in times]
+    days = np.stack([day_table(when, types).ravel() for when in parts])
     kinds, first = np.unique(days, axis=1, return_index=True)
     gap: tuple[int, Bools] | None = None
     overlaps: dict[int, tuple[int, int, Bools]] = {}
-    for lines_of_day, day in sorted(zip(kinds.T, first.tolist(), strict=True), key=lambda one: one[1]):
-        active = np.flatnonzero(lines_of_day)
+    for active, day in sorted(zip(kinds.T, first.tolist(), strict=True), key=lambda one: one[1]):
+        hours = _hours_of_day(parts, owner, np.flatnonzero(active).tolist())
         covered = np.zeros(QUARTERS, np.bool_)
-        for line in active.tolist():
-            twice = covered & hours[line]
+        for line, own in hours.items():
+            twice = covered & own
             if twice.any() and line not in overlaps:
-                other = next(one for one in active.tolist() if (hours[one] & twice).any())
+                other = next(one for one in hours if (hours[one] & twice).any())
                 overlaps[line] = (other, day, hours[other] & twice)
-            covered |= hours[line]
+            covered |= own
         if not covered.all() and gap is None:
             gap = (day, ~covered)
     for line, (other, day, quarters) in overlaps.items():
         text = f"{lines[line][0]!r} and {lines[other][0]!r} both price {moment(day, quarters, types)}"
-        lines[line][2].add(
-            "WL-TAR-014",
-            text,
-            hint="one line of a group holds at a time; lines that add up have different groups",
-        )
+        hint = "one line of a group holds at a time; lines that add up have different groups"
+        lines[line][2].add("WL-TAR-014", text, hint=hint)
     if gap:
         where = f" of group {group!r}" if group else ""
         text = f"no energy line{where} prices {moment(*gap, types)}"
         faults.add("WL-TAR-013", text, hint='add a line with "when: otherwise"')
 
 
-def complement(
-    lines: Sequence[When], types: tuple[str, ...], day_class: np.ndarray, quarter: np.ndarray
-) -> Bools:
-    """Slots in which none of the lines holds."""
-    result = np.ones(len(quarter), np.bool_)
-    for when in lines:
-        result &= ~(day_table(when, types).ravel()[day_class] & hour_table(when)[quarter])
-    return result
+def _hours_of_day(parts: Sequence[When], owner: Sequence[int], active: Sequence[int]) -> dict[int, Bools]:
+    """Quarters of each line on a day, of all its conditions that hold on it together."""
+    found: dict[int, Bools] = {}
+    for part in active:
+        table = hour_table(parts[part])
+        found[owner[part]] = found[owner[part]] | table if owner[part] in found else table
+    return found
 
 
 def moment(day: int, quarters: Bools, types: tuple[str, ...]) -> str:

@@ -9,7 +9,7 @@ not ``anchored`` and older readings exist, it asks again with several times the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,19 +17,16 @@ from numpy.typing import NDArray
 from hub.energy import counter
 from hub.energy.intervals import (
     USUAL_OF,
-    Pieces,
     TimeClass,
-    amount_pieces,
-    cut,
     fixed_point,
     gaps,
-    gauge_pieces,
     needs_wide,
     slot_of,
 )
-from hub.energy.slots import MAX_REGISTER, SLOT_MS, Int64, Ints, Readings, Rule, SlotColumns, SlotSums, finish
-from hub.energy.spread import Spread, steps_joined
-from hub.model.quality import Flag, ReadingFlag
+from hub.energy.slots import MAX_REGISTER, SLOT_MS, Int64, Readings, Rule, SlotColumns, SlotSums, finish
+from hub.energy.spread import Spread
+from hub.energy.track import Track, joined, summed
+from hub.model.quality import ReadingFlag
 from hub.model.reading import MAX_ABS_VALUE
 from hub.model.series import Behaviour
 
@@ -68,33 +65,6 @@ class Derived:
     tail: Tail
     anchored: bool
     settled: bool
-
-
-@dataclass(frozen=True, slots=True)
-class _Track:
-    """Energy intervals and time intervals of a stretch, ready to be cut into slots.
-
-    Energy: bounds as times, and amounts (or gauge values at both ends). Time: bounds and class. ``marks`` are
-    (slot, flag), ``bookings`` (slot, amount) without time.
-    """
-
-    t0_ms: Int64
-    t1_ms: Int64
-    first: Ints
-    second: Ints
-    time_t0_ms: Int64
-    time_t1_ms: Int64
-    time_class: NDArray[np.uint8]
-    gap: NDArray[np.bool_]
-    marks: tuple[tuple[int, int], ...]
-    book_slot_ms: Int64
-    book_amount: Int64
-    good: NDArray[np.bool_]
-    points: Ints
-    """Fixed-point values of the good readings."""
-    last_good: int
-    pending_ms: int | None
-    anchored: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,8 +109,8 @@ def derive(
     else:
         track = _delta_track(rule, readings, start_ms, from_first=from_first)
     if spread is not None and spread.power is not None:
-        track = _joined(track)
-    sums = _sums(rule, readings, track, start_ms, end_ms, spread)
+        track = joined(track)
+    sums = summed(rule, readings, track, start_ms, end_ms, spread)
     slots = finish(sums, rule.scale, gauge=rule.is_gauge, power=rule.is_gauge and rule.has_energy)
     return Derived(
         slots,
@@ -192,7 +162,7 @@ def _enough_before(ts_ms: Int64, start_ms: int, *, from_first: bool) -> bool:
     return from_first or before > USUAL_OF + 1
 
 
-def _gauge_track(rule: Rule, readings: Readings, start_ms: int, *, from_first: bool) -> _Track:
+def _gauge_track(rule: Rule, readings: Readings, start_ms: int, *, from_first: bool) -> Track:
     good = usable(rule, readings)
     at = np.flatnonzero(good)
     ts = readings.ts_ms[at]
@@ -208,14 +178,14 @@ def _gauge_track(rule: Rule, readings: Readings, start_ms: int, *, from_first: b
     joined = ~gap
     opens = int(np.searchsorted(ts, start_ms, side="right")) - 1
     anchored = from_first or (opens >= 0 and int(at[opens]) > USUAL_OF)
-    return _Track(
+    return Track(
         ts[:-1][joined], ts[1:][joined], points[:-1][joined], points[1:][joined],
         ts[:-1], ts[1:], time_class, gap, (), _NONE, _NONE, good, points,
         int(at[-1]) if len(at) else -1, None, anchored,
     )  # fmt: skip
 
 
-def _counter_track(rule: Rule, readings: Readings, start_ms: int, *, from_first: bool) -> _Track:
+def _counter_track(rule: Rule, readings: Readings, start_ms: int, *, from_first: bool) -> Track:
     found = registers(rule, readings)
     begin, anchored = 0, from_first
     if not from_first and len(found.at):
@@ -240,14 +210,14 @@ def _counter_track(rule: Rule, readings: Readings, start_ms: int, *, from_first:
     marks = tuple((int(slots[at_run[row]]), int(flag)) for row, flag in decided.flags)
     last = int(at_run[decided.good]) if len(at_run) else -1
     pending_ms = int(readings.ts_ms[last]) if decided.pending else None
-    return _Track(
+    return Track(
         readings.ts_ms[opening], readings.ts_ms[closing], decided.amount, decided.amount,
         readings.ts_ms[:-1], readings.ts_ms[1:], time_class, gap, marks, _NONE, _NONE,
         good, np.rint(readings.value[good] * rule.scale).astype(np.int64), last, pending_ms, anchored,
     )  # fmt: skip
 
 
-def _delta_track(rule: Rule, readings: Readings, start_ms: int, *, from_first: bool) -> _Track:
+def _delta_track(rule: Rule, readings: Readings, start_ms: int, *, from_first: bool) -> Track:
     """An amount belongs to the time since the reading before.
 
     The very first amount, and one after a gap, cover a time that nobody knows: they are booked whole in the
@@ -268,7 +238,7 @@ def _delta_track(rule: Rule, readings: Readings, start_ms: int, *, from_first: b
     lone[1:] &= gap
     lone[:1] &= from_first
     book_slot = slot_of(readings.ts_ms[lone] - 1)
-    return _Track(
+    return Track(
         readings.ts_ms[spread], readings.ts_ms[spread + 1], amount[spread + 1], amount[spread + 1],
         readings.ts_ms[:-1], readings.ts_ms[1:], time_class, gap, (), book_slot, amount[lone],
         good, amount[good], len(readings) - 1, None,
@@ -276,131 +246,7 @@ def _delta_track(rule: Rule, readings: Readings, start_ms: int, *, from_first: b
     )  # fmt: skip
 
 
-def _joined(track: _Track) -> _Track:
-    """A register's waiting for its next digit as one interval with the step."""
-    t0_ms, t1_ms, amount = steps_joined(track.t0_ms, track.t1_ms, track.first)
-    return replace(track, t0_ms=t0_ms, t1_ms=t1_ms, first=amount, second=amount)
-
-
-def _spread(spread: Spread, track: _Track, inside: NDArray[np.bool_], pieces: Pieces) -> Int64:
-    """Amounts of the intervals' pieces by the rules of the counter."""
-    t0_ms, t1_ms = track.t0_ms[inside], track.t1_ms[inside]
-    until = np.concatenate([_ZERO, np.cumsum(track.gap)])
-    first, end = np.searchsorted(track.time_t0_ms, t0_ms), np.searchsorted(track.time_t0_ms, t1_ms)
-    return spread.amounts(track.first[inside], t0_ms, t1_ms, until[end] > until[first], pieces)
-
-
-def _sums(
-    rule: Rule, readings: Readings, track: _Track, start_ms: int, end_ms: int, spread: Spread | None = None
-) -> SlotSums:
-    """Everything of the track that falls into the range, summed by slot."""
-    inside = (track.t1_ms > start_ms) & (track.t0_ms < end_ms)
-    energy = cut(track.t0_ms[inside], track.t1_ms[inside])
-    length = (track.t1_ms - track.t0_ms)[inside]
-    if rule.is_gauge:
-        acc = gauge_pieces(track.first[inside], track.second[inside], energy, length, hold=rule.hold)
-    elif spread is not None and rule.behaviour is Behaviour.COUNTER:
-        acc = _spread(spread, track, inside, energy)
-    else:
-        acc = amount_pieces(track.first[inside], energy, length)
-    timed = (track.time_t1_ms > start_ms) & (track.time_t0_ms < end_ms)
-    time = cut(track.time_t0_ms[timed], track.time_t1_ms[timed])
-    low, high = np.searchsorted(readings.ts_ms, [start_ms, end_ms]).tolist()
-    known = track.time_class[timed][time.of] != TimeClass.MISSING
-    point_slot = slot_of(readings.ts_ms[low:high])
-    rows = np.unique(
-        np.concatenate(
-            [_distinct(s) for s in (point_slot, energy.slot_ms, time.slot_ms[known], track.book_slot_ms)]
-        )
-    )
-    rows = rows[(rows >= start_ms) & (rows < end_ms)]
-    sums = SlotSums.empty(len(rows), wide=acc.dtype == object or track.points.dtype == object)
-    sums.start_ms[:] = rows
-    _add_points(sums, readings, track, point_slot, low, gauge=rule.is_gauge)
-    _add(sums, sums.acc, energy.slot_ms, acc)
-    _add(sums, sums.covered_ms, energy.slot_ms, energy.length_ms)
-    _add_time(sums, time, track.time_class[timed])
-    _mark_gaps(sums, track, timed)
-    _book(sums, track)
-    return sums
-
-
-def _add_points(
-    sums: SlotSums, readings: Readings, track: _Track, point_slot: Int64, low: int, *, gauge: bool
-) -> None:
-    high = low + len(point_slot)
-    _add(sums, sums.count, point_slot, np.ones(len(point_slot), np.int64))
-    good = track.good[low:high]
-    skipped = int(np.count_nonzero(track.good[:low]))
-    points = track.points[skipped : skipped + int(np.count_nonzero(good))]
-    slot, value = point_slot[good], readings.value[low:high][good]
-    if not len(slot):
-        return
-    first = _run_starts(slot)
-    at = np.searchsorted(sums.start_ms, slot[first])
-    sums.good[at] = np.diff(np.append(first, len(slot)))
-    if gauge:
-        sums.points[at] = np.add.reduceat(points, first)
-    sums.min[at] = np.minimum.reduceat(value, first)
-    sums.max[at] = np.maximum.reduceat(value, first)
-    sums.last[at] = value[np.append(first[1:], len(slot)) - 1]
-
-
-def _add_time(sums: SlotSums, time: Pieces, time_class: NDArray[np.uint8]) -> None:
-    columns = {
-        TimeClass.MEASURED: sums.measured_ms,
-        TimeClass.LATE: sums.late_ms,
-        TimeClass.ESTIMATED: sums.estimated_ms,
-        TimeClass.SUSPECT: sums.suspect_ms,
-    }
-    present = np.flatnonzero(np.bincount(time_class, minlength=len(TimeClass))).tolist()
-    for code in present:
-        if code == TimeClass.MISSING:
-            continue
-        if len(present) == 1:
-            _add(sums, columns[TimeClass(code)], time.slot_ms, time.length_ms)
-        else:
-            of_code = time_class[time.of] == code
-            _add(sums, columns[TimeClass(code)], time.slot_ms[of_code], time.length_ms[of_code])
-
-
-def _mark_gaps(sums: SlotSums, track: _Track, timed: NDArray[np.bool_]) -> None:
-    gap = track.gap & timed
-    if gap.any():
-        touched = _distinct(cut(track.time_t0_ms[gap], track.time_t1_ms[gap]).slot_ms)
-        sums.flags[np.isin(sums.start_ms, touched)] |= Flag.GAP
-    for slot_ms, flag in track.marks:
-        sums.flags[sums.start_ms == slot_ms] |= flag
-
-
-def _book(sums: SlotSums, track: _Track) -> None:
-    for slot_ms, amount in zip(track.book_slot_ms.tolist(), track.book_amount.tolist(), strict=True):
-        at = sums.start_ms == slot_ms
-        sums.acc[at] += amount
-        sums.booked[at] = True
-
-
-def _add(sums: SlotSums, column: Ints, slot_ms: Int64, amount: Ints) -> None:
-    """Add amounts, given in time order, to the rows of their slots; slots without a row are left out."""
-    if not len(slot_ms):
-        return
-    first = _run_starts(slot_ms)
-    slot = slot_ms[first]
-    at = np.searchsorted(sums.start_ms, slot)
-    at[at == len(sums.start_ms)] = 0
-    here = sums.start_ms[at] == slot if len(sums.start_ms) else np.zeros(len(slot), np.bool_)
-    column[at[here]] += np.add.reduceat(amount, first)[here]
-
-
-def _run_starts(slot_ms: Int64) -> Int64:
-    return np.concatenate([_ZERO, np.flatnonzero(slot_ms[1:] != slot_ms[:-1]) + 1])
-
-
-def _distinct(slot_ms: Int64) -> Int64:
-    return slot_ms[_run_starts(slot_ms)] if len(slot_ms) else slot_ms
-
-
-def _settled(rule: Rule, readings: Readings, track: _Track, end_ms: int) -> bool:
+def _settled(rule: Rule, readings: Readings, track: Track, end_ms: int) -> bool:
     if track.last_good < 0 or (track.pending_ms is not None and track.pending_ms < end_ms):
         return False
     if rule.behaviour is Behaviour.COUNTER:
@@ -408,7 +254,7 @@ def _settled(rule: Rule, readings: Readings, track: _Track, end_ms: int) -> bool
     return int(readings.ts_ms[track.last_good]) >= end_ms
 
 
-def _moved(readings: Readings, track: _Track, end_ms: int) -> bool:
+def _moved(readings: Readings, track: Track, end_ms: int) -> bool:
     """Whether the register left the value of the range's end for good, so that no later rise is spread into it."""
     ts_ms = readings.ts_ms[track.good]
     at = max(int(np.searchsorted(ts_ms, end_ms)) - 1, 0)
@@ -418,7 +264,7 @@ def _moved(readings: Readings, track: _Track, end_ms: int) -> bool:
     return int(ts_ms[-1]) > end_ms + counter.STILL_MS + counter.CONFIRM_MS
 
 
-def _tail(readings: Readings, track: _Track, sums: SlotSums, end_ms: int) -> Tail:
+def _tail(readings: Readings, track: Track, sums: SlotSums, end_ms: int) -> Tail:
     last = len(readings) - 1
     last_ts = int(readings.ts_ms[-1]) if last >= 0 else 0
     open_slot = last_ts - last_ts % SLOT_MS
@@ -437,4 +283,3 @@ def _tail(readings: Readings, track: _Track, sums: SlotSums, end_ms: int) -> Tai
 
 _JUDGED = ReadingFlag.ACCEPTED | ReadingFlag.REJECTED
 _NONE: Int64 = np.empty(0, np.int64)
-_ZERO: Int64 = np.zeros(1, np.int64)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hub.energy.decided import Decided, Doubt, Why
+from hub.energy.ledger import Ledger
 from hub.energy.slots import Int64
 from hub.energy.windows import STALL_MS, STILL_MS, Bools, calm_after
 from hub.model.quality import Flag
@@ -44,10 +44,7 @@ class Machine:
     """Since this reading every pair was normal, or the register was taken over here."""
     taken_over: bool = False
     pending: bool = False
-    opening: list[int] = field(default_factory=list)
-    closing: list[int] = field(default_factory=list)
-    other_amount: dict[int, int] = field(default_factory=dict)
-    """Amounts that are not the difference of the registers, by position in the intervals."""
+    booked: Ledger = field(default_factory=Ledger)
     doubtful: list[int] = field(default_factory=list)
     estimated: list[int] = field(default_factory=list)
     flags: list[tuple[int, Flag]] = field(default_factory=list)
@@ -61,25 +58,20 @@ class Machine:
             row = int(np.searchsorted(breaks, self.good))
             self.clean_from = self.good
             if row == len(places):
-                self._book_run(self.good, last)
+                self.booked.run(self.good, last)
                 self.good = last
                 return
             self.good = places[row]
             if self.register[self.good + 1] < self.register[self.good]:
-                self._book_run(self.clean_from, self.good)
+                self.booked.run(self.clean_from, self.good)
                 self._fall()
             else:
                 self._rise()
 
     def decided(self) -> Decided:
         """The result."""
-        opening, closing = np.array(self.opening, np.int64), np.array(self.closing, np.int64)
-        amount = self.register[closing] - self.register[opening]
-        amount[list(self.other_amount)] = list(self.other_amount.values())
         return Decided(
-            opening,
-            closing,
-            amount,
+            *self.booked.columns(self.register),
             self.suspect,
             tuple(self.doubtful),
             tuple(self.estimated),
@@ -89,28 +81,10 @@ class Machine:
             tuple(self.doubts),
         )
 
-    # --- booking
-
-    def _book_run(self, begin: int, end: int) -> None:
-        self.opening.extend(range(begin, end))
-        self.closing.extend(range(begin + 1, end + 1))
-
-    def _book(self, begin: int, end: int, amount: int | None = None) -> None:
-        """One interval; without an ``amount`` it is the difference of the registers."""
-        if amount is not None:
-            self.other_amount[len(self.opening)] = amount
-        self.opening.append(begin)
-        self.closing.append(end)
-
-    def _unbook_from(self, begin: int) -> None:
-        """Take back the intervals after ``begin``: they are empty, for the register stood still."""
-        while self.opening and self.opening[-1] >= begin:
-            self.opening.pop()
-            self.closing.pop()
-            self.other_amount.pop(len(self.opening), None)
+    # --- moving on
 
     def _accept(self, at: int, amount: int | None = None) -> None:
-        self._book(self.good, at, amount)
+        self.booked.one(self.good, at, amount)
         self._move_to(at)
 
     def _take_over(self, at: int, why: Why, amount: int) -> None:
@@ -151,13 +125,17 @@ class Machine:
     def _noise(self) -> int:
         return max(self.resolution_steps, abs(int(self.register[self.good])) // _NOISE_DIVISOR)
 
+    def _counted(self, at: int) -> float:
+        """Largest rise up to there that is believed without seeing it rise: over a gap, without a rating, a day's."""
+        passed = int(self.ts_ms[at] - self.ts_ms[self.good])
+        return self.steps_per_ms * (passed if self.is_rated else min(passed, STILL_MS)) + self.tolerance_steps
+
     def _near_zero(self, at: int) -> bool:
         """Whether the register shows there what it may have counted since it began again at zero."""
         value, before = int(self.register[at]), int(self.register[self.good])
-        passed = int(self.ts_ms[at] - self.ts_ms[self.good])
         if self.steps_per_ms == float("inf"):
             return 0 <= value <= before // _NEAR_ZERO_DIVISOR
-        counted = self.steps_per_ms * min(passed, STILL_MS) + self.tolerance_steps
+        counted = min(self._counted(at), self.steps_per_ms * STILL_MS + self.tolerance_steps)
         if (
             not self.is_rated
         ):  # the default limit is far above what a house draws: be stricter over long times
@@ -237,7 +215,7 @@ class Machine:
             return
         width = self.width_steps
         wrapped = value + width - before
-        if width and 0 <= wrapped <= min(float(self._highest(first)), width // 4):
+        if width and 0 <= wrapped <= min(self._counted(first), width // 4):
             self.flags.append((first, Flag.ROLLOVER))
             self._accept(first, wrapped)
         elif self._near_zero(first):
@@ -311,7 +289,7 @@ class Machine:
         if begin is not None:
             self._catch_up(begin, first)
             return
-        self._book_run(self.clean_from, self.good)
+        self.booked.run(self.clean_from, self.good)
         end = self._window_end(first)
         said = self._said_good(first, end)
         fits = self._fits(first, end if said is None else min(end, said))
@@ -340,21 +318,21 @@ class Machine:
             level == 0
         ):  # it showed zero until now, and then a register that nothing explains: the zeros were false
             begin = self._still_from(first)
-            self._unbook_from(begin)
+            self.booked.take_back(begin)
             self.suspect[begin:first] = True
         self._take_over(first, Why.JUMP, int(self.register[first]) - level)
 
     def _still_from(self, first: int) -> int:
         """Reading since which the register stands at the last good value; ignored readings do not count."""
+        before = self.good - 1
+        if before >= 0 and not self.suspect[before] and self.register[before] != self.register[self.good]:
+            return self.good  # it moved just now, as most do
         soonest = int(np.searchsorted(self.ts_ms, self.ts_ms[first] - STILL_MS))
         soonest = min(soonest, self.good)
         part = slice(soonest, self.good + 1)
         differs = np.flatnonzero((self.register[part] != self.register[self.good]) & ~self.suspect[part])
         begin = soonest + (int(differs[-1]) + 1 if len(differs) else 0)
-        row = bisect_left(self.closing, begin)
-        if row < len(self.closing) and self.opening[row] < begin:
-            return self.closing[row]  # inside an interval that is decided as a whole
-        return begin
+        return self.booked.border(begin)
 
     def _stood_still_since(self, first: int) -> int | None:
         """Reading since which the register stood, if that leaves time for the rise and nothing refutes it."""
@@ -378,13 +356,13 @@ class Machine:
     def _catch_up(self, begin: int, first: int) -> None:
         """Spread a rise over the time for which the register stood still."""
         if begin < self.clean_from:
-            self._unbook_from(begin)
+            self.booked.take_back(begin)
         else:
-            self._book_run(self.clean_from, begin)
+            self.booked.run(self.clean_from, begin)
         jump = int(self.register[first] - self.register[self.good])
         if self.ts_ms[first] - self.ts_ms[begin] > STALL_MS and not self._is_digit(jump):
             self.estimated.extend(range(begin + 1, first + 1))
-        self._book(begin, first)
+        self.booked.one(begin, first)
         self._move_to(first)
 
     # --- not decided yet
@@ -394,7 +372,7 @@ class Machine:
         self.pending = True
         rest = self.register[first:]
         if bool(((rest >= floor) & (rest <= self.register[self.good])).all()):
-            self._book(self.good, len(self.ts_ms) - 1, 0)  # jitter so far
+            self.booked.one(self.good, len(self.ts_ms) - 1, 0)  # jitter so far
         else:
             self.suspect[first:] = True
             last = len(self.ts_ms) - 1

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hub.energy.slots import Float64, Int64, Rule
+from hub.model.series import Behaviour
 from hub.model.units import Quantity
 
 _MS_PER_HOUR = 3_600_000.0
@@ -17,7 +18,8 @@ def minute_columns(
     """``mean, min, max, last, count`` and ``amount`` (Wh, or the unit of the counter) per bucket.
 
     Readings are sorted and reach beyond the buckets on both sides. An amount is known where both borders lie
-    between readings that are no gap apart; a counter that falls gives none for that minute.
+    between readings that are no gap apart; a counter that falls, or rises faster than physics allows, gives none for
+    that minute.
     """
     low, high = np.searchsorted(ts_ms, start_ms), np.searchsorted(ts_ms, end_ms)
     count = (high - low).astype(np.float64)
@@ -75,6 +77,9 @@ def _amounts(rule: Rule, ts_ms: Int64, value: Float64, start_ms: Int64, end_ms: 
     at_end, end_known = _running_total(rule, ts_ms, value, end_ms)
     amount = at_end - at_start
     known = start_known & end_known & ((amount >= 0) | rule.is_gauge)
+    if rule.behaviour is Behaviour.COUNTER:  # a spike is no energy, however fine the chart
+        most = (rule.steps_per_ms * (end_ms - start_ms) + 2 * rule.tolerance_steps) / rule.scale
+        known &= amount <= most
     return np.where(known, amount, np.nan)
 
 

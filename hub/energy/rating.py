@@ -21,7 +21,7 @@ from hub.energy.slots import SLOT_MS
 from hub.energy.tariff import Tariff, Version, series_name
 from hub.energy.tiers import countings, marginal_block
 from hub.energy.usage import Calendar, PriceColumn, Usage
-from hub.energy.when import When, day_table, hour_table
+from hub.energy.when import Times, day_table, hour_table
 
 PriceColumns = Mapping[str, tuple[Int64, Bools]]
 
@@ -72,18 +72,18 @@ class Rating:
         prices = {name: (price[low:high], known[low:high]) for name, (price, known) in self.prices.items()}
         return Rating(self.clock.part(low, high), self.types, self.type_at[low:high], prices)
 
-    def when(self, condition: When) -> tuple[Bools, Bools]:
-        """Where a condition holds, and where it depends on a kind of day that is not known."""
-        return self._combined(self._by_type([condition], inverse=False))
+    def when(self, times: Times) -> tuple[Bools, Bools]:
+        """Where any of the conditions holds, and where that depends on a kind of day that is not known."""
+        return self._combined(self._by_type(times, inverse=False))
 
-    def otherwise(self, conditions: Sequence[When]) -> tuple[Bools, Bools]:
+    def otherwise(self, times: Times) -> tuple[Bools, Bools]:
         """Where none of the conditions holds, likewise."""
-        return self._combined(self._by_type(conditions, inverse=True))
+        return self._combined(self._by_type(times, inverse=True))
 
-    def _by_type(self, conditions: Sequence[When], *, inverse: bool) -> list[Bools]:
+    def _by_type(self, times: Times, *, inverse: bool) -> list[Bools]:
         kinds = max(len(self.types.names), 1)
-        hours = [hour_table(one)[self.clock.quarter] for one in conditions]
-        tables = [day_table(one, self.types.names).reshape(kinds, DAY_CLASSES) for one in conditions]
+        hours = [hour_table(one)[self.clock.quarter] for one in times]
+        tables = [day_table(one, self.types.names).reshape(kinds, DAY_CLASSES) for one in times]
         none = np.zeros(len(self.clock), np.bool_)
         found = []
         for kind in range(kinds):
@@ -149,15 +149,15 @@ def _named(line: Limit, side: Sequence[Component], rated: Mapping[str, Rated]) -
     return [name for name in rated if name not in partial]
 
 
-def _flat(price_e8: int, rating: Rating, when: When) -> Rated:
+def _flat(price_e8: int, rating: Rating, when: Times) -> Rated:
     holds, unknown = rating.when(when)
     return Rated(np.where(holds, np.int64(price_e8), np.int64(0)), holds, unknown)
 
 
 def _energy(line: Energy, rating: Rating, side: Sequence[Component]) -> Rated:
     if line.when is None:
-        others = [one.when for one in side if isinstance(one, Energy) and one.group == line.group]
-        holds, unknown = rating.otherwise([one for one in others if one is not None])
+        others = [one.when or () for one in side if isinstance(one, Energy) and one.group == line.group]
+        holds, unknown = rating.otherwise(tuple(when for times in others for when in times))
     else:
         holds, unknown = rating.when(line.when)
     if line.formula is None:

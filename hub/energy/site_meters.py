@@ -24,6 +24,14 @@ ELECTRIC = frozenset({Role.GRID, Role.SOLAR, Role.BATTERY, *CONSUMERS})
 _PART = re.compile(r"^(?P<base>.+)_(?P<kind>[lt])(?P<number>[1-9])$")
 
 
+_INTO = frozenset(
+    {"import", "imported", "consumed", "consumption", "charge", "charged", "delivered", "forward"}
+)
+_OUT = frozenset(
+    {"export", "exported", "produced", "production", "discharge", "discharged", "returned", "reverse"}
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Term:
     """Series that are added up; ``sign`` +1 takes what is above zero of the sum, -1 what is below it."""
@@ -115,7 +123,7 @@ def _counters(series: Sequence[Series], direction: Direction) -> tuple[Term, ...
         for one in series
         if one.quantity is Quantity.ENERGY
         and one.behaviour is not Behaviour.GAUGE
-        and one.direction is direction
+        and _direction(one) is direction
     ]
     return tuple(Term(numbers) for numbers in _wholes(found))
 
@@ -127,7 +135,7 @@ def _deltas(series: Sequence[Series]) -> tuple[Term, ...]:
         for one in series
         if one.quantity is Quantity.ENERGY
         and one.behaviour is Behaviour.DELTA
-        and one.direction is Direction.BOTH
+        and _direction(one) is Direction.BOTH
     ]
     return tuple(Term(numbers, -1) for numbers in _wholes(found))
 
@@ -139,6 +147,17 @@ def _powers(series: Sequence[Series], direction: Direction, sign: int = 1) -> tu
         if one.quantity is Quantity.POWER and one.behaviour is Behaviour.GAUGE and one.direction is direction
     ]
     return tuple(Term(numbers, sign, by_power=True) for numbers in _wholes(found))
+
+
+def _direction(series: Series) -> Direction:
+    """As declared; where that is open, as the words of the key say it, seen from the device."""
+    if series.direction is not Direction.BOTH:
+        return series.direction
+    words = set(series.key.split("_"))
+    into, out = bool(words & _INTO), bool(words & _OUT)
+    if into == out:
+        return Direction.BOTH
+    return Direction.IMPORT if into else Direction.EXPORT
 
 
 _USUAL = ("energy_import", "energy_export", "energy", "power", "power_import", "power_export")

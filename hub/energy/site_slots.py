@@ -9,17 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hub.energy.cuts import slot_floor
-from hub.energy.site_meters import SiteMeter, Term
+from hub.energy.site_meters import CONSUMERS, SiteMeter, Term
 from hub.energy.slots import SLOT_MS, Float64, Int64, SlotColumns
 from hub.model.series import Role
 
 Bools = NDArray[np.bool_]
 Times = NDArray[np.int32]
+Laid = tuple[Int64, Bools]
+"""Amounts of one series on a grid, and where they are known."""
 
 MAX_SLOT_MWH = 10**13
 """10 GWh in a quarter of an hour: what is beyond is no house, and its products must not leave 64 bits."""
@@ -92,11 +95,17 @@ def grid_of(start_ms: int, end_ms: int) -> tuple[int, int]:
 
 
 def site_slots(
-    meters: Sequence[SiteMeter], start_ms: int, count: int, columns: Mapping[int, SlotColumns]
+    meters: Sequence[SiteMeter],
+    start_ms: int,
+    count: int,
+    columns: Mapping[int, SlotColumns],
+    amounts: Mapping[int, Laid] | None = None,
 ) -> SiteSlots:
     """Slot columns of series → the site. ``columns`` are in time order; a missing series counts as unknown.
 
-    ``start_ms`` is a slot border. Rows outside of the grid are ignored.
+    ``start_ms`` is a slot border. Rows outside of the grid are ignored. ``amounts`` are amounts that lie on the
+    grid already; then ``columns`` need to tell quality and charge only, of the series that
+    :func:`quality_series` names.
     """
     ordered = tuple(sorted(meters, key=lambda meter: meter.device))
     shape = (len(ordered), count)
@@ -105,28 +114,53 @@ def site_slots(
         np.zeros(shape, np.int64), np.zeros(shape, np.int64), np.zeros(shape, np.bool_),
         np.zeros(shape, np.int64), np.zeros((len(ordered), 4, count), np.int32), np.full(count, np.nan),
     )  # fmt: skip
-    dense = _Dense(start_ms, count, columns)
+    dense = _Dense(start_ms, count, columns, amounts)
     for row, meter in enumerate(ordered):
         _fill(site, row, meter, dense)
     _fill_soc(site, dense)
     return site
 
 
+def quality_series(meters: Sequence[SiteMeter], count: int, amounts: Mapping[int, Laid]) -> set[int]:
+    """Series whose quality a site needs: those that decide, by amounts that lie on the grid."""
+    dense = _Dense(0, count, {}, amounts)
+    needed: set[int] = set()
+    for meter in meters:
+        open_at = np.ones(count, np.bool_)
+        for term in _main_terms(meter):
+            needed.add(term.series[0])
+            open_at &= ~dense.term(term)[1]
+            if not open_at.any():
+                break
+    return needed
+
+
+def within(delta: NDArray[Any], known: Bools) -> Int64:
+    """Amounts of slots, zero where unknown, none of them absurd."""
+    return np.clip(np.where(known, delta, 0), -MAX_SLOT_MWH, MAX_SLOT_MWH).astype(np.int64)
+
+
 class _Dense:
     """Series on the grid, each laid out once."""
 
-    def __init__(self, start_ms: int, count: int, columns: Mapping[int, SlotColumns]) -> None:
+    def __init__(
+        self,
+        start_ms: int,
+        count: int,
+        columns: Mapping[int, SlotColumns],
+        amounts: Mapping[int, Laid] | None = None,
+    ) -> None:
         self.start_ms, self.count, self._columns = start_ms, count, columns
-        self._amounts: dict[int, tuple[Int64, Bools]] = {}
+        self._amounts: dict[int, Laid] = dict(amounts or {})
 
-    def amounts(self, number: int) -> tuple[Int64, Bools]:
+    def amounts(self, number: int) -> Laid:
         """Amount and whether it is known, per slot."""
         if number not in self._amounts:
             delta, known = np.zeros(self.count, np.int64), np.zeros(self.count, np.bool_)
             found = self.rows(number)
             if found is not None:
                 at, rows = found
-                delta[at] = np.clip(np.where(rows.has_delta, rows.delta, 0), -MAX_SLOT_MWH, MAX_SLOT_MWH)
+                delta[at] = within(rows.delta, rows.has_delta)
                 known[at] = rows.has_delta
             self._amounts[number] = delta, known
         return self._amounts[number]
@@ -166,10 +200,13 @@ def _fill(site: SiteSlots, row: int, meter: SiteMeter, dense: _Dense) -> None:
             site.wrong_mwh[row] += wrong
             known &= seen
     site.known[row] = known & bool(meter.give or meter.take)
-    main = (
-        meter.take if meter.take and meter.role not in (Role.GRID, Role.SOLAR, Role.BATTERY) else meter.give
-    )
-    _fill_times(site.times_ms[row], main or meter.take, dense)
+    _fill_times(site.times_ms[row], _main_terms(meter), dense)
+
+
+def _main_terms(meter: SiteMeter) -> tuple[Term, ...]:
+    """The side whose quality stands for the device."""
+    consumes = meter.role in CONSUMERS
+    return (meter.take or meter.give) if consumes else (meter.give or meter.take)
 
 
 def _side(terms: Sequence[Term], dense: _Dense) -> tuple[Int64, Bools, Int64]:

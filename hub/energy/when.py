@@ -31,6 +31,7 @@ WHEN_KEYS: Final = ("days", "hours", "months", "dates", "holidays", "day_types")
 _CLOCK: Final = re.compile(r"(\d{1,2}):(\d{2})\s*-\s*(\d{1,2}):(\d{2})", re.ASCII)
 _DATES: Final = re.compile(r"(\d{2})-(\d{2})\s*\.\.\s*(\d{2})-(\d{2})", re.ASCII)
 _LEAP: Final = 2024
+_MAX_ALTERNATIVES: Final = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,10 @@ class When:
     day_types: frozenset[str] = frozenset()
 
 
-ALWAYS: Final = When()
+Times = tuple[When, ...]
+"""A line holds when any of these does."""
+ALWAYS: Final[Times] = (When(),)
+_ANY: Final = When()
 
 
 @lru_cache(maxsize=1024)
@@ -89,15 +93,26 @@ def day_of_year(month: int, day: int) -> int:
     return (date(_LEAP, month, day) - date(_LEAP, 1, 1)).days
 
 
-def parse_when(value: object, faults: Faults, day_types: Collection[str]) -> When:
-    """``{days: mon-fri, hours: "07:00-23:00"}`` → conditions; faults are noted and count as *always*."""
+def parse_when(value: object, faults: Faults, day_types: Collection[str]) -> Times:
+    """``{days: mon-fri, hours: "07:00-23:00"}``, or a list of which any may hold; faults are noted."""
+    if not is_list(value):
+        return (_when(value, faults, day_types),)
+    items: Sequence[Any] = value  # type: ignore[assignment]  # just asked
+    if not 0 < len(items) <= _MAX_ALTERNATIVES:
+        text = f"a list under 'when' has 1 to {_MAX_ALTERNATIVES} entries"
+        faults.add("WL-TAR-011", text, hint="leave 'when' out for always")
+        return ALWAYS
+    return tuple(_when(item, faults.at(index), day_types) for index, item in enumerate(items))
+
+
+def _when(value: object, faults: Faults, day_types: Collection[str]) -> When:
     if not isinstance(value, Mapping):
         faults.add(
             "WL-TAR-001",
             '"when" must be a mapping',
             hint='{days: mon-fri, hours: "07:00-23:00"} or otherwise',
         )
-        return ALWAYS
+        return _ANY
     fields = Fields(value, faults, WHEN_KEYS)
     days, or_holiday = _days(value.get("days"), faults.at("days"))
     holidays = fields.choice("holidays", ("include", "exclude", "only"), "include")
@@ -125,7 +140,7 @@ def _listed(value: object, faults: Faults) -> Sequence[Any]:
 
 def _days(value: object, faults: Faults) -> tuple[frozenset[int], bool]:
     if value is None:
-        return ALWAYS.days, False
+        return _ANY.days, False
     days: set[int] = set()
     or_holiday = False
     for item in _listed(value, faults):
@@ -145,7 +160,7 @@ def _days(value: object, faults: Faults) -> tuple[frozenset[int], bool]:
 
 def _months(value: object, faults: Faults) -> frozenset[int]:
     if value is None:
-        return ALWAYS.months
+        return _ANY.months
     months: set[int] = set()
     for item in _listed(value, faults):
         word = str(item).strip().lower() if isinstance(item, int | str) and not isinstance(item, bool) else ""
@@ -155,7 +170,7 @@ def _months(value: object, faults: Faults) -> frozenset[int]:
                 "WL-TAR-011", f"{shown(item)} names no months", hint="such as 4-9, [1, 2, 11-12] or oct-mar"
             )
         months.update(month + 1 for month in found or ())
-    return frozenset(months) or ALWAYS.months
+    return frozenset(months) or _ANY.months
 
 
 def _month_name(number: str) -> str:
@@ -174,7 +189,7 @@ def _span(word: str, names: Sequence[str]) -> list[int] | None:
 
 def _hours(value: object, faults: Faults) -> tuple[tuple[int, int], ...]:
     if value is None:
-        return ALWAYS.hours
+        return _ANY.hours
     found: list[tuple[int, int]] = []
     for item in _listed(value, faults):
         match = _CLOCK.fullmatch(item.strip()) if isinstance(item, str) else None
@@ -196,7 +211,7 @@ def _hours(value: object, faults: Faults) -> tuple[tuple[int, int], ...]:
             )
         else:
             found.extend(_inside_day(start // 15, end // 15))
-    return tuple(sorted(found)) or ALWAYS.hours
+    return tuple(sorted(found)) or _ANY.hours
 
 
 def _minute(hour: str, minute: str) -> int:

@@ -20,24 +20,12 @@ from numpy.typing import NDArray
 from hub.energy.slots import SlotColumns
 from hub.storage import metric_codec, tables
 from hub.storage.metric_codec import FAMILIES
+from hub.storage.metric_writes import COLUMNS, upsert_rows
 
 SLOT: Final = "15m"
 DAY: Final = "1d"
 _NAMES: Final = tuple(column.name for column in fields(SlotColumns))
-_ROW_CHUNK: Final = 500
 _NUMBERS_IN_TEXT: Final = 5_000
-
-_UPSERT = sa.text(
-    "INSERT INTO energy_metrics (series, resolution, start_ms, end_ms, delta, count, mean, min, max, last,"
-    " measured_ms, late_ms, estimated_ms, suspect_ms, flags, revision, zone, zone_version)"
-    " VALUES (:series, :resolution, :start_ms, :end_ms, :delta, :count, :mean, :min, :max, :last,"
-    " :measured_ms, :late_ms, :estimated_ms, :suspect_ms, :flags, :revision, :zone, :zone_version)"
-    " ON CONFLICT (series, resolution, start_ms) DO UPDATE SET end_ms = excluded.end_ms, delta = excluded.delta,"
-    " count = excluded.count, mean = excluded.mean, min = excluded.min, max = excluded.max,"
-    " last = excluded.last, measured_ms = excluded.measured_ms, late_ms = excluded.late_ms,"
-    " estimated_ms = excluded.estimated_ms, suspect_ms = excluded.suspect_ms, flags = excluded.flags,"
-    " revision = excluded.revision, zone = excluded.zone, zone_version = excluded.zone_version"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,27 +57,22 @@ def write_rows(conn: sa.Connection, rows: MetricRows) -> None:
     """Insert rows or replace those of the same key."""
     if not len(rows):
         return
-    plain = {name: getattr(rows.columns, name).tolist() for name in _NAMES}
-    values = [
-        {
-            "series": series,
-            "resolution": rows.resolution,
-            "end_ms": end_ms,
-            "start_ms": plain["start_ms"][at],
-            "delta": plain["delta"][at] if plain["has_delta"][at] else None,
-            "mean": _known(plain["mean"][at]),
-            "min": _known(plain["min"][at]),
-            "max": _known(plain["max"][at]),
-            "last": _known(plain["last"][at]),
-            "revision": rows.revision,
-            "zone": rows.zone,
-            "zone_version": rows.zone_version,
-            **{name: plain[name][at] for name in FAMILIES["quality"]},
-        }
-        for at, (series, end_ms) in enumerate(zip(rows.series.tolist(), rows.end_ms.tolist(), strict=True))
-    ]
-    for first in range(0, len(values), _ROW_CHUNK):
-        conn.execute(_UPSERT, values[first : first + _ROW_CHUNK])
+    columns, count = rows.columns, len(rows)
+    given = {
+        "series": rows.series.tolist(),
+        "resolution": [rows.resolution] * count,
+        "end_ms": rows.end_ms.tolist(),
+        "start_ms": columns.start_ms.tolist(),
+        "delta": _or_nothing(columns.delta, columns.has_delta),
+        "revision": [rows.revision] * count,
+        "zone": [rows.zone] * count,
+        "zone_version": [rows.zone_version] * count,
+        **{name: getattr(columns, name).tolist() for name in FAMILIES["quality"]},
+        **{
+            name: _or_nothing(gauge := getattr(columns, name), ~np.isnan(gauge)) for name in FAMILIES["gauge"]
+        },
+    }
+    upsert_rows(conn, [given[name] for name in COLUMNS])
 
 
 def delete_rows(conn: sa.Connection, series: int, resolution: str, start_ms: int, end_ms: int) -> None:
@@ -466,5 +449,8 @@ def _periods_with_blocks(
     return [period_ms for (period_ms,) in found]
 
 
-def _known(value: float) -> float | None:
-    return None if value != value else value
+def _or_nothing(column: NDArray[Any], known: NDArray[np.bool_]) -> list[Any]:
+    """Plain values, None where nothing is known."""
+    plain = column.astype(object)
+    plain[~known] = None
+    return list(plain.tolist())

@@ -83,10 +83,14 @@ class FoundDevices:
         return shelly.STREAMS if self._on else ()
 
     def topics(self) -> list[str]:
-        """State and availability topics of everything that was announced, also while it waits in the inbox."""
+        """State and availability topics of everything that was announced, also while it waits in the inbox.
+
+        Those of :meth:`streams` are left out, they are subscribed to from the start.
+        """
         wanted: dict[str, None] = {}
         for sensor in self._all():
-            wanted[sensor.state_topic] = None
+            if sensor.identity[0] != shelly.DOMAIN:
+                wanted[sensor.state_topic] = None
             wanted.update((entry.topic, None) for entry in sensor.availability)
         return list(wanted)
 

@@ -25,11 +25,21 @@ DOMAIN = "shelly"
 MAX_DEVICES = 500
 """Anybody who may publish could invent more."""
 
+_PREFIXES = ("+", "+/+", "+/+/+")
+_SEEN_COMPONENTS = tuple(
+    f"{kind}:{index}"
+    for kind, count in (("em", 1), ("emdata", 1), ("em1", 3), ("em1data", 3), ("pm1", 4), ("switch", 4),
+                        ("cover", 2), ("light", 4))
+    for index in range(count)
+)  # fmt: skip
 STREAMS = (
-    *(f"{levels}/events/rpc" for levels in ("+", "+/+", "+/+/+")),
-    *(f"{levels}/status/+" for levels in ("+", "+/+", "+/+/+")),
+    *(f"{prefix}/events/rpc" for prefix in _PREFIXES),
+    *(f"{prefix}/status/{component}" for component in _SEEN_COMPONENTS for prefix in _PREFIXES),
     *(f"shellies/+/{part}/+/+" for part in ("relay", "emeter", "roller", "light", "white", "color")),
 )
+"""Narrow ones: what else somebody publishes under ``…/status/…`` is not ours, and where a filter of the user
+covers the same topics, some brokers send each message twice."""
+
 ANNOUNCEMENTS = ("shellies/announce", "shellies/+/announce")
 
 _MAX_COMPONENTS = 64

@@ -34,7 +34,7 @@ NO_BROKER = "WL-MQT-010"
 _RETRY_FIRST_S, _RETRY_CAP_S = 0.1, 4.0
 _STEADY_S = 5.0
 _AWAY_S = 10.0
-_FINISH_S = 1.5
+_FINISH_S = 1.0  # less than the hub waits before it asks again: the goodbye needs a moment, too
 _SUSPICIOUS = 5
 _TWO_CLIENTS = (
     "WL-MQT-012 the broker ended five connections in a row soon after they began; if another client uses the id"

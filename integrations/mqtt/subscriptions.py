@@ -30,8 +30,7 @@ class Subscriptions:
     ) -> None:
         self._link = link
         self._settings = settings
-        # what a device sends and what it is cannot be told apart in some streams: they are data, with QoS 1
-        self._fixed = {**dict.fromkeys(found.streams(), 1), **topics.subscriptions()}
+        self._fixed = topics.subscriptions()
         self._found = found
         self._intake = intake
         self._done: set[str] = set()
@@ -47,6 +46,7 @@ class Subscriptions:
         """
         # discovery has QoS 0: its messages must get through while the window of QoS 1 is full
         await self._subscribe({**self._fixed, **dict.fromkeys(self._found.announcements(), 0)})
+        await self._subscribe_streams()
         await self._subscribe_found()
         if self._settings.birth and self._settings.discovery:
             await self._link.publish(f"{self._settings.discovery_prefix}/status", "online")
@@ -58,6 +58,14 @@ class Subscriptions:
             await self._found.changed.wait()
             self._found.changed.clear()
             await self._subscribe_found()
+
+    async def _subscribe_streams(self) -> None:
+        """What a device sends and what it is cannot be told apart in the streams: they are data, with QoS 1."""
+        wanted = [topic for topic in self._found.streams() if topic not in self._fixed]
+        refused = await self._link.subscribe(dict.fromkeys(wanted, 1)) if wanted else []
+        if refused:
+            text = f"the broker does not let us look for Shelly devices ({len(refused)} topics refused)"
+            LOGGER.info("WL-MQT-015 %s", text, extra={"integration": "mqtt"})
 
     async def _until_quiet(self) -> None:
         """Brokers send retained messages after the SUBACK, in their own time: wait for a pause."""

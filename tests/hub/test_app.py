@@ -188,3 +188,18 @@ async def test_a_unit_named_once_counts_for_later_messages_without_one(
         handle = hub.endpoints()[0][1].handle("meter", "x")
         assert handle is not None
         assert handle.stored(5.0) == 5000.0
+
+
+@pytest.mark.parametrize(
+    ("text", "code"), [("short", "WL-AUTH-003"), ("", "WL-AUTH-001"), ("00" * 32, "WL-AUTH-001")]
+)
+async def test_a_signing_key_that_is_none_is_said_at_once(
+    tmp_path: Path, write: WriteConfig, text: str, code: str
+) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "auth.key").write_text(text)
+    (data / "auth.key").chmod(0o600)
+    with pytest.raises(AskUser) as refused:
+        await Hub(HubOptions(tmp_path / "config", data)).start()
+    assert refused.value.code == code

@@ -93,6 +93,7 @@ async def list_corrections(request: web.Request) -> web.Response:
     answers={
         201: Answer("made; everything derived follows", ref("Correction")),
         404: Answer("no such series", ref("Problem")),
+        409: Answer("a correction that holds says the same", ref("Problem")),
         422: Answer("it does not fit", ref("Problem")),
     },
 )

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 HangUp: TypeAlias = Callable[[int, str], None]
 """Ends a connection with a close code and a reason."""
 
-MARK_EVERY_S = 0.2
+MARK_EVERY_S = 0.4
 MARK_EVERY_BYTES = 16 * 1024
 HOLD_S = 0.5
 EASY_S = 0.1

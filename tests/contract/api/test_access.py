@@ -68,7 +68,9 @@ def test_the_description_is_valid_and_names_every_route_of_the_contract(document
     for path in (
         "auth/login", "auth/refresh", "auth/logout", "auth/setup", "me", "me/tokens", "users", "roles", "permissions",
         "tokens", "audit", "sites", "areas", "devices", "series", "devices/inbox", "latest", "quarantine", "history",
-        "energy/live", "health", "config", "config/reload", "backups", "plugins", "version", "ingest",
+        "energy/live", "energy/summary", "energy/balance", "energy/flows", "energy/devices", "energy/heatmap",
+        "energy/sessions", "energy/media", "energy/setup-check",
+        "health", "config", "config/reload", "backups", "plugins", "version", "ingest",
     ):  # fmt: skip
         assert f"/api/v1/{path}" in paths, path
     assert any(re.fullmatch(r"/api/v1/series/\{\w+\}/readings", path) for path in paths)

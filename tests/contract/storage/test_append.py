@@ -23,6 +23,20 @@ async def test_fresh_rows_are_stored_and_read_back_in_order(database: Database) 
     assert await database.read(lambda c: pairs(c, 2)) == [(T0 + 5, 1.5)]
 
 
+@pytest.mark.parametrize("count", [1, 239, 240, 241, 481])
+async def test_all_rows_of_a_large_batch_are_stored_whatever_their_order(
+    database: Database, count: int
+) -> None:
+    rows = [(1 + at * 7 % 3, T0 + at * 101 % count, at / 8) for at in range(count)]
+
+    outcome = await database.append(batch(rows, fresh=True, flags=[at % 2 for at in range(count)]))
+
+    assert not outcome.outcome.any()
+    for series in (1, 2, 3):
+        expected = sorted((ts_ms, value) for number, ts_ms, value in rows if number == series)
+        assert await database.read(lambda c, series=series: pairs(c, series)) == expected  # type: ignore[misc]
+
+
 async def test_the_same_value_again_is_a_duplicate_and_another_value_a_conflict(database: Database) -> None:
     await database.append(batch([(1, T0, 5.0)], fresh=True))
 

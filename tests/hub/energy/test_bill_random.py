@@ -45,7 +45,7 @@ def conditions(draw: st.DrawFn) -> dict[str, Any]:
 @st.composite
 def sides(draw: st.DrawFn) -> list[dict[str, Any]]:
     lines: list[dict[str, Any]] = [
-        {"energy": "A", "price": draw(PRICES), "when": draw(conditions())},
+        {"energy": "A", "price": draw(PRICES), "when": draw(st.lists(conditions(), min_size=1, max_size=3))},
         {"energy": "B", "formula": "spot * 1.05 + 0.01", "when": "otherwise"},
     ]
     per_kwh = ["A", "B"]
@@ -154,8 +154,8 @@ class Reading:
             return any(self.holds(one, slot) for one in self.lines if line_name(one) in line["on"])
         when = line.get("when")
         if when == "otherwise":
-            return not slot.meets(self.lines[0]["when"])
-        return when is None or slot.meets(when)
+            return not any(slot.meets(one) for one in self.lines[0]["when"])
+        return when is None or any(slot.meets(one) for one in (when if isinstance(when, list) else [when]))
 
     def tier(self, line: dict[str, Any]) -> None:
         limit = Fraction(line["blocks"][0]["up_to_kwh"])

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hub.energy.slots import SLOT_MS, Readings, SlotColumns
+from hub.energy.slots import SLOT_MS, Readings, Rule, SlotColumns
 from hub.model.quality import Flag
 from tests.hub.energy.streams import ENERGY, GAS, HOUR_MS, T0_MS, UNDER_LOAD, whole
 
@@ -190,7 +190,8 @@ class Truth:
     largest_interval_wh: float
 
 
-FAULTS = ["zero", "dip", "jitter", "spike", "late", "reset"]
+EXACT = ["zero", "long zero", "dip", "jitter", "spike", "spikes", "late", "gap", "stall", "burst", "rollover"]
+WIDTH_WH = 1e6
 
 
 @st.composite
@@ -200,46 +201,62 @@ def true_streams(draw: st.DrawFn, faults: list[str]) -> Truth:
     apart = 2_400_000 // step_ms
     chosen = draw(st.lists(st.sampled_from(faults), min_size=1, max_size=6))
     count = apart * (len(chosen) + 1)
-    seed = draw(st.integers(0, 2**32 - 1))
-    random = np.random.default_rng(seed)
+    random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     used = np.round(random.uniform(0, 20_000, count) * step_ms / 3_600_000, 3)
     used[0] = 0.0
-    register = 200_000.0 + np.cumsum(used)
+    wraps = int(random.integers(1, count - apart // 2)) if "rollover" in chosen else 0
+    first = WIDTH_WH - float(np.cumsum(used)[wraps]) if wraps else 200_000.0
+    shown = np.round((first + np.cumsum(used)) % WIDTH_WH, 3)
+    ts = T0_MS + step_ms * np.arange(count)
     late = np.zeros(count, np.uint8)
-    low = register.copy()
     resets = 0
     for number, fault in enumerate(chosen, start=1):
         at = number * apart + int(random.integers(0, 20))
+        if abs(at - wraps) < apart // 2 and fault != "reset":
+            continue
         rows = slice(at, at + draw(st.integers(1, 3)))
         match fault:
             case "zero":
-                low[rows] = 0.0
+                shown[rows] = 0.0
+            case "long zero":
+                shown[at : at + 1_200_000 // step_ms] = 0.0
             case "dip":
-                low[rows] -= np.abs(low[rows]) * random.uniform(0.01, 0.9)
+                shown[rows] -= np.abs(shown[rows]) * random.uniform(0.01, 0.9)
             case "jitter":
-                low[rows] = low[rows.start - 1] * (1 - random.uniform(0, 0.0009))
+                shown[rows] = shown[rows.start - 1] * (1 - random.uniform(0, 0.0009))
             case "spike":
-                low[rows] += random.uniform(1e5, 1e8)
+                shown[rows] += random.uniform(1e5, 1e8)
+            case "spikes":
+                shown[rows] += random.uniform(1e5, 1e8, len(shown[rows]))
             case "late":
                 late[rows] = 1
-            case _:
-                low[at:] = low[at:] - low[at - 1] - random.uniform(0, 1) * used[at]
-                low[at:] += 1e-9 - min(low[at], 0.0)
-                low[at:] = np.round(low[at:], 3)
+            case "gap":
+                ts[at:] += int(random.integers(300_001, 40 * 86_400_000))
+            case "stall":
+                shown[at : at + 600_000 // step_ms] = shown[at]
+            case "burst":
+                ts[rows] = ts[rows.stop] - np.arange(rows.stop - rows.start, 0, -1)
+            case "reset":
+                left = random.uniform(0, 1) * used[at]
+                shown[at:] = np.round(np.cumsum(used[at:]) - used[at] + left, 3)
                 resets += 1
-    ts = T0_MS + step_ms * np.arange(count)
+            case _:
+                pass
     largest = 20_000 * step_ms / 3_600_000
-    return Truth(Readings.of(ts.tolist(), low.tolist(), late.tolist()), float(used.sum()), resets, largest)
+    return Truth(Readings.of(ts.tolist(), shown.tolist(), late.tolist()), float(used.sum()), resets, largest)
 
 
-@settings(UNDER_LOAD, max_examples=100)
-@given(true_streams(["zero", "dip", "jitter", "spike", "late"]))
-def test_faults_that_are_taken_back_have_no_error(truth: Truth) -> None:
-    slots = whole(ENERGY, truth.readings).slots
+RATED = replace(ENERGY, register_width=WIDTH_WH, physical_limit=25_000.0)
+
+
+@settings(UNDER_LOAD, max_examples=150)
+@given(true_streams(EXACT), st.sampled_from([RATED, replace(ENERGY, register_width=WIDTH_WH)]))
+def test_faults_that_are_taken_back_have_no_error(truth: Truth, rule: Rule) -> None:
+    slots = whole(rule, truth.readings).slots
 
     assert total_wh(slots) == pytest.approx(truth.energy_wh, abs=0.002)
     assert slots.delta.min() >= 0
-    assert slots.delta.max() / 1000 <= 250_000 / 4
+    assert slots.delta.max() / 1000 <= (rule.physical_limit or 250_000) / 4 + 0.1
 
 
 @settings(UNDER_LOAD, max_examples=100)

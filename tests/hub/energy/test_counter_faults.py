@@ -146,6 +146,14 @@ def test_rollover_at_any_width_and_over_a_gap(width_wh: float, gap_ms: int) -> N
     assert Flag.ROLLOVER in flags(slots)
 
 
+def test_a_reset_in_a_long_gap_is_no_rollover_of_a_large_register() -> None:
+    readings = shown(steady(first=8e8), 200, (100.0 + 5.0 * np.arange(200)).tolist())
+    slots = whole(replace(ENERGY, register_width=1e9), late_by(readings, 200, 40 * 24 * HOUR_MS)).slots
+
+    assert total_wh(slots) == 398 * 5.0 + 100.0
+    assert flags(slots) == Flag.RESET | Flag.GAP
+
+
 def test_rollover_of_an_unknown_width_costs_one_interval() -> None:
     straight = steady(first=1e9 - 777.0)
     slots = whole(ENERGY, replace(straight, value=straight.value % 1e9)).slots

@@ -14,9 +14,9 @@ from hub.energy.slots import SLOT_MS, Readings, Rule, SlotColumns
 from hub.model.quality import Flag
 from tests.hub.energy.streams import (
     ENERGY,
-    FLAGS,
     GAS,
     HOUR_MS,
+    LATE_ONLY,
     POWER,
     PRICE,
     PULSES,
@@ -206,7 +206,7 @@ def test_energy_is_the_sum_of_the_trapezoids(readings: Readings) -> None:
 
 
 @settings(UNDER_LOAD, max_examples=60)
-@given(counter_streams(FLAGS))
+@given(counter_streams(LATE_ONLY))
 def test_no_slot_is_negative_or_above_the_limit(readings: Readings) -> None:
     slots = whole(ENERGY, readings).slots
     tolerance_steps = 1 + int(slots.count.max())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -41,6 +43,7 @@ class Store:
         }
         self.rows: dict[int, Rows] = {no: {} for no in rules}
         self.stable_ms: dict[int, int] = {}
+        self.marks: dict[int, list[int]] = {no: [] for no in rules}
         self.left = 0
 
     def arrive(self, batch: list[tuple[int, int, float, int]], *, take: bool) -> None:
@@ -49,6 +52,7 @@ class Store:
             columns[0].append(ts_ms)
             columns[1].append(value)
             columns[2].append(flag)
+            self.marks[no].append(ts_ms)
         columns_of = [np.array(column) for column in zip(*batch, strict=True)]
         outcome = self.live.fold(*columns_of)
         for no in sorted(outcome.left):
@@ -58,16 +62,25 @@ class Store:
         if take:
             self.take()
 
+    def restart(self) -> None:
+        """Killed: memory is gone, stored are the readings, the rows that were taken, and marks of the others."""
+        self.live = LiveSlots(capacity=2)
+        for no, marks in self.marks.items():
+            self.stable_ms[no] = 1 << 53
+            if marks:
+                self._derive(no, None, min(marks), max(marks))
+
     def take(self) -> None:
+        self.marks = {no: [] for no in self.rules}
         changed = self.live.take_changed()
         for row, no in enumerate(changed.series.tolist()):
             self.rows[no][int(changed.slots.start_ms[row])] = changed.slots.take(slice(row, row + 1))
 
-    def _derive(self, no: int, dirty_from_ms: int | None, came_ms: int) -> None:
+    def _derive(self, no: int, dirty_from_ms: int | None, came_ms: int, last_ms: int | None = None) -> None:
         readings = Readings.of(*self.readings[no])
         first_ms = int(readings.ts_ms[0]) // SLOT_MS * SLOT_MS - SLOT_MS
         start = self.stable_ms.get(no, first_ms) if dirty_from_ms is None else dirty_from_ms
-        start = min(start, reach(self.rules[no], readings, came_ms, came_ms).start_ms)
+        start = min(start, reach(self.rules[no], readings, came_ms, last_ms or came_ms).start_ms)
         found = derive_part(self.rules[no], readings, start, int(readings.ts_ms[-1]) + SLOT_MS)
         self.stable_ms[no] = found.tail.stable_ms
         self.rows[no] = {at: row for at, row in self.rows[no].items() if at < start}
@@ -150,6 +163,26 @@ def test_late_and_shuffled_arrivals_end_in_the_same_rows(data: st.DataObject) ->
     store = Store(rules)
     for batch in arrivals:
         store.arrive(batch, take=len(batch) % 2 == 0)
+    store.assert_true()
+
+
+@settings(UNDER_LOAD, max_examples=40)
+@given(st.data(), st.randoms(use_true_random=False))
+def test_any_restarts_and_delays_end_in_the_same_rows(data: st.DataObject, chance: Random) -> None:
+    rules = dict(enumerate([POWER, ENERGY, GAS, PULSES]))
+    streams = [
+        data.draw(gauge_streams()),
+        data.draw(counter_streams()),
+        data.draw(counter_streams()),
+        data.draw(delta_streams()),
+    ]
+    arrivals = data.draw(batches(streams))
+    late = [arrivals.pop(chance.randrange(len(arrivals))) for _ in range(min(3, len(arrivals) - 1))]
+    store = Store(rules)
+    for batch in arrivals + late:
+        store.arrive(batch, take=chance.random() < 0.3)
+        if chance.random() < 0.2:
+            store.restart()
     store.assert_true()
 
 

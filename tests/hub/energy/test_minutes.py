@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.energy.minutes import minute_times
+from hub.energy.minutes import minute_columns, minute_times
 from tests.hub.energy.streams import ENERGY
 
 MINUTE_MS = 60_000
@@ -44,3 +44,13 @@ def test_no_minute_holds_more_than_itself(ts_ms: list[int], data: st.DataObject)
         good >= 0 and bad >= 0 and good + bad <= MINUTE_MS
         for good, bad in zip(measured, told_late, strict=True)
     )
+
+
+def test_a_spike_is_no_energy_of_its_minutes() -> None:
+    ts = np.arange(0, 600_001, 10_000, dtype=np.int64)
+    register = (5e6 + 5.0 * np.arange(len(ts))).astype(np.float64)
+    register[15:27] = 9e8
+    amount = minute_columns(ENERGY, ts, register, GRID, GRID + MINUTE_MS)["amount"]
+
+    assert np.isnan(amount).tolist() == [False, False, True, False, True] + [False] * 5
+    assert amount[[0, 1, 3, 5]].tolist() == [30.0, 30.0, 0.0, 30.0]

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from collections import Counter
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hub.energy.calendar import local_days, local_hours, local_months
+from hub.energy.calendar import local_days, local_hours, local_months, local_years
 from hub.energy.derive import derive
 from hub.energy.periods import PeriodColumns, aggregate, aggregate_each, aggregate_many
 from hub.energy.slots import SLOT_MS, Readings, SlotColumns
@@ -64,6 +65,46 @@ def test_one_kilowatt_gives_the_hours_of_the_day(zone: str, day: str, kwh: float
         assert [
             by_day.quality(i).measured for i in range(len(days)) if days.label[i][:10] != "2011-12-30"
         ] == [1.0] * (len(days) - (zone == "Pacific/Apia"))
+
+
+@pytest.mark.parametrize(
+    ("zone", "year", "odd_days"),
+    [
+        ("Europe/Paris", 2026, {23: 1, 25: 1}),
+        ("America/New_York", 2026, {23: 1, 25: 1}),
+        ("Australia/Lord_Howe", 2026, {23.5: 1, 24.5: 1}),
+        ("America/Santiago", 2026, {23: 1, 25: 1}),
+        ("Asia/Beirut", 2026, {23: 1, 25: 1}),
+        ("Africa/Casablanca", 2026, {23: 1, 25: 1}),
+        ("Pacific/Apia", 2011, {0: 1, 23: 1, 25: 1}),
+        ("Asia/Kathmandu", 2026, {}),
+        ("UTC", 2026, {}),
+    ],
+)
+def test_a_year_of_one_kilowatt(zone: str, year: int, odd_days: dict[float, int]) -> None:
+    """By counter and by power: each day its hours, days make months, months the year, to the last step."""
+    start, end = iso_ms(f"{year}-01-01T00:00Z"), iso_ms(f"{year + 1}-01-01T00:00Z")
+    ts = np.arange(start - 86_400_000, end + 2 * 86_400_000, SLOT_MS)
+    years = local_years(zone, start + 86_400_000, end - 86_400_000)
+    first, last = int(years.start_ms[0]), int(years.end_ms[-1])
+    days, months = local_days(zone, first, last), local_months(zone, first, last)
+    counter = Readings.of(ts.tolist(), (250.0 * np.arange(len(ts))).tolist())
+    power = Readings.of(ts.tolist(), [1000.0] * len(ts))
+
+    for rule, readings in ((ENERGY, counter), (POWER, power)):
+        slots = whole(replace(rule, interval_ms=SLOT_MS), readings).slots
+        by_day = aggregate(slots, days.start_ms, days.end_ms)
+        by_month = aggregate(slots, months.start_ms, months.end_ms)
+        hours = (days.end_ms - days.start_ms) / 3_600_000
+        assert by_day.delta.tolist() == (hours * 1_000_000).tolist()
+        assert Counter(hours[hours != 24].tolist()) == odd_days
+        for month in range(12):
+            inside = (days.start_ms >= months.start_ms[month]) & (days.start_ms < months.end_ms[month])
+            assert int(by_day.delta[inside].sum()) == by_month.delta[month]
+        assert int(by_month.delta.sum()) * 3_600_000 == (last - first) * 1_000_000
+        assert len(by_month) == 12
+        complete = by_day.quality(0)
+        assert (complete.measured, complete.missing) == (1.0, 0.0)
 
 
 def test_a_day_of_no_hours_is_wholly_missing() -> None:

@@ -320,6 +320,23 @@ def test_every_minute_is_priced_by_exactly_one_line(
     assert all(expected in text for text in texts if expected)
 
 
+def test_a_list_of_conditions_holds_when_any_of_them_does() -> None:
+    valley = {"energy": "F3", "price": 1, "when": [{"days": ["sun", "holiday"]}, {"hours": "23:00-07:00"}]}
+    middle = {
+        "energy": "F2",
+        "price": 1,
+        "when": {"days": "mon-sat", "holidays": "exclude", "hours": "07:00-23:00"},
+    }
+    wide = {**middle, "when": {"days": "mon-sat", "hours": "07:00-23:00"}}
+
+    assert len(tariff(valley, middle).versions[0].imports) == 2
+    assert problems(lines(valley, wide)) == [("versions.0.import.1", "WL-TAR-014")]
+    assert problems(lines({**valley, "when": []})) == [("versions.0.import.0.when", "WL-TAR-011")]
+    assert problems(lines({**valley, "when": [{"days": "sun"}, 5]})) == [
+        ("versions.0.import.0.when.1", "WL-TAR-001")
+    ]
+
+
 def test_otherwise_fills_what_is_left_once() -> None:
     rest = {"energy": "R", "price": 1, "when": "otherwise"}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -224,3 +225,25 @@ async def test_correcting_needs_its_permission(house: House) -> None:
     assert (await house.get("/api/v1/corrections", by="viewer")).status == 200
     unknown = await house.post("/api/v1/corrections", json={**body, "series": "no.such"})
     assert unknown.status == 404
+
+
+async def test_a_correction_that_is_sent_twice_acts_once(house: House) -> None:
+    start_ms = await measure(house)
+    body = {"action": "offset", "start": start_ms + HOUR_MS, "value": 5.0}
+    both = await asyncio.gather(*(correct(house, **body) for _ in range(2)))
+
+    assert sorted(answer.status for answer in both) == [201, 409]
+    made = next(answer.json["id"] for answer in both if answer.status == 201)
+    assert (await house.call("DELETE", f"/api/v1/corrections/{made}", by="manager")).status == 200
+    assert (await correct(house, **body)).status == 201
+
+
+@pytest.mark.parametrize(("day", "hours"), [("2025-03-30", 23), ("2025-10-26", 25), ("2025-03-29", 24)])
+async def test_days_are_those_of_the_site(house: House, day: str, hours: int) -> None:
+    await measure(house)
+    following = str(date.fromisoformat(day) + timedelta(days=1))
+
+    made = await correct(house, action="delete", start=day, end=following)
+
+    assert made.status == 201
+    assert made.json["end"] - made.json["start"] == hours * HOUR_MS
