@@ -21,6 +21,7 @@ from hub import __version__
 from hub.actors.access_tokens import load_signing_key
 from hub.actors.auth import AuthActor, AuthBook
 from hub.actors.board import LatestBoard
+from hub.actors.correction_cost import pricer_of
 from hub.actors.corrections import CorrectionsActor
 from hub.actors.device import DeviceActor
 from hub.actors.device_requests import ApplyDevices, CheckSilence
@@ -258,7 +259,12 @@ class Hub:
         self.corrections = self.supervisor.start(
             "corrections",
             lambda: CorrectionsActor(
-                self.database, self.bus, self.clock, registry=self.registry, zone=config.site.time_zone
+                self.database,
+                self.bus,
+                self.clock,
+                registry=self.registry,
+                zone=config.site.time_zone,
+                pricer=pricer_of(self.processing),
             ),
         )
         self.metering = self.supervisor.start(

@@ -30,6 +30,7 @@ from hub.actors.money_requests import (
     GetPriceNow,
     GetPriceRows,
     GetPriceSeries,
+    GetSlotPrices,
     GetTariffs,
     MoneyRequest,
     MoneySettings,
@@ -114,6 +115,8 @@ class MoneyDesk:
         match question:
             case GetPriceNow(point):
                 return self.prices.now(point)
+            case GetSlotPrices(first_ms, count):
+                return self.prices.slot_prices(first_ms, count)
             case GetPriceSeries():
                 return self.price_list()
             case CreatePriceSeries(data):

@@ -12,6 +12,7 @@ from hub.energy.budget import BudgetState
 from hub.energy.invoice import Comparison
 from hub.energy.money_entries import Budget, Invoice, PriceSeries
 from hub.energy.peak import PeakState
+from hub.energy.rating import SlotPrices
 from hub.energy.tariff import Tariff
 from hub.energy.whatif import Battery, WhatIf
 from hub.runtime.actor import Request
@@ -312,6 +313,14 @@ class GetPeak(MoneyRequest[PeakView]):
     """Where the running quarter hour is heading. Raises NotFound without a metering point."""
 
     metering_point: str
+
+
+@dataclass(frozen=True, slots=True)
+class GetSlotPrices(MoneyRequest[SlotPrices | None]):
+    """Prices of the grid connection for ``count`` slots from ``first_ms``; None where no tariff can be applied."""
+
+    first_ms: int
+    count: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -143,6 +143,41 @@ async def test_late_readings_show_in_the_next_bill(house: House) -> None:
     assert first.json["quality"].get("late", 0.0) < 0.1 < 0.9 < second.json["quality"]["late"]
 
 
+async def test_a_correction_is_previewed_in_money_and_the_bill_follows_it(house: House) -> None:
+    await meter_of(house, counters(*DAY))
+    await tariff(house, FLAT)
+    before = (await bill(house, "2026-03-10", "2026-03-11")).json["total"]
+    doubled = {
+        "series": "main-meter.energy_import", "action": "scale", "start": "2026-03-10", "end": "2026-03-11",
+        "value": 2,
+    }  # fmt: skip
+    shown = await house.post("/api/v1/corrections/preview", json=doubled)
+    made = await house.post("/api/v1/corrections", json={**doubled, "reason": "the transformer"})
+    await house.hub.wait_idle()
+    after = (await bill(house, "2026-03-10", "2026-03-11")).json["total"]
+    await house.call("DELETE", f"/api/v1/corrections/{made.json['id']}", json={"reason": "it was right"})
+    await house.hub.wait_idle()
+
+    total = shown.json["total"]
+    assert (total["cost_before"], total["cost_after"]) == (before, after)
+    assert 14.0 < float(after) <= 14.4  # twice as much, but for the steps across the borders
+    assert (await bill(house, "2026-03-10", "2026-03-11")).json["total"] == "7.20"
+
+
+async def test_devices_cost_what_the_tariff_says(house: House) -> None:
+    await meter_of(house, counters(*DAY, export_kwh=0.0))
+    await tariff(house, FLAT)
+    path = "/api/v1/energy/summary?period=day&at=2026-03-10"
+    cost = (await house.get(path)).json
+    await house.call("PATCH", "/api/v1/tariffs/flat", json={"versions": [
+        {"from": "2026-01-01", "import": [{"energy": "All", "price": "0.60"}]}
+    ]})  # fmt: skip
+    dearer = (await house.get(path)).json
+
+    assert "7.2" in json.dumps(cost)
+    assert "14.4" in json.dumps(dearer)
+
+
 async def test_a_new_reading_after_the_end_of_the_stored_ones_is_billed(house: House) -> None:
     items = counters(*DAY)
     await meter_of(house, items[:49])
