@@ -36,7 +36,7 @@ MAX_ROW_MS: Final = 366 * 86_400_000
 
 
 class MoneyBook:
-    """Everything about money that fits into memory; ``revision`` rises with every change, prices' rows too."""
+    """Everything about money that fits into memory; ``revision`` rises with all that may change a price."""
 
     def __init__(self, database: Database, settings: MoneySettings) -> None:
         self._database = database
@@ -63,6 +63,7 @@ class MoneyBook:
 
     def configure(self, settings: MoneySettings) -> None:
         """Take over what the configuration says, over what is stored."""
+        before = self._priced_by()
         self.settings = settings
         tariffs = [parse_tariff(data, currency=settings.currency) for data in settings.tariffs]
         prices = [parse_price_series(data, settings.currency) for data in settings.prices]
@@ -74,7 +75,11 @@ class MoneyBook:
         self.prices |= {one.id: (one, YAML) for one in prices}
         self.budgets = {one.id: (one, API) for one in self._stored_budgets.values()}
         self.budgets |= {one.id: (one, YAML) for one in budgets}
-        self.revision += 1
+        self.revision += self._priced_by() != before
+
+    def _priced_by(self) -> tuple[object, ...]:
+        """All that prices depend on, but the rows of price series."""
+        return self.tariffs, self.prices, self.settings.currency, self.settings.country
 
     # --- look-ups
 

@@ -101,6 +101,19 @@ async def test_a_closed_bill_is_remembered_until_something_changes(house: House)
     assert (await bill(house)).total_e8 == first.total_e8
 
 
+async def test_a_budget_or_a_reload_without_change_forgets_nothing(house: House) -> None:
+    (number,) = await metered(house, "energy_import")
+    await counted(house, number)
+    await ask(house, CreateTariff(FLAT))
+    first = await bill(house)
+    await ask(house, CreateBudget({"id": "money", "amount": "100"}))
+    await ask(house, SetMoney(MoneySettings()))
+
+    assert await bill(house) is first
+    await ask(house, SetMoney(MoneySettings(country="FR")))
+    assert await bill(house) is not first
+
+
 async def test_a_bill_that_still_runs_is_made_anew(house: House) -> None:
     (number,) = await metered(house, "energy_import")
     await counted(house, number)
