@@ -28,6 +28,7 @@ BENCHMARKS = (  # what needs the most time stands last: on a busy machine that i
     "mqtt_ingest",
     "http_ingest",
     "history_year",
+    "money",
     "energy_year",
     "start_up",
 )

@@ -21,6 +21,7 @@ from hub import __version__
 from hub.actors.access_tokens import load_signing_key
 from hub.actors.auth import AuthActor, AuthBook
 from hub.actors.board import LatestBoard
+from hub.actors.correction_cost import pricer_of
 from hub.actors.corrections import CorrectionsActor
 from hub.actors.device import DeviceActor
 from hub.actors.device_requests import ApplyDevices, CheckSilence
@@ -31,6 +32,8 @@ from hub.actors.intake import HubIntake
 from hub.actors.integration import PutToRest
 from hub.actors.marks import MarkBook
 from hub.actors.metering import MeteringActor
+from hub.actors.money import MoneyDesk
+from hub.actors.money_requests import MoneySettings, SetMoney
 from hub.actors.processing import KeepHouse, ProcessingActor, WorkNow
 from hub.actors.recorder import IngestLoad, RecorderActor, SetTimeLimits
 from hub.actors.registry import InboxItem, Registry
@@ -235,25 +238,7 @@ class Hub:
                 discovery=self.config.discovery,
             ),
         )
-        self.processing = self.supervisor.start(
-            "processing",
-            lambda: ProcessingActor(
-                self.database,
-                self.bus,
-                self.clock,
-                registry=self.registry,
-                board=self.board,
-                marks=self._marks,
-                zone=config.site.time_zone,
-                seal_after_ms=int(config.storage.seal_after_s * 1000),
-                energy=EnergyDesk(
-                    self.database,
-                    self.registry,
-                    config.site.time_zone,
-                    settings=_energy_settings(self.config),
-                ),
-            ),
-        )
+        self.processing = self.supervisor.start("processing", self._make_processing)
         # after processing, so that it stops before it: what is committed last is still derived
         self.recorder = self.supervisor.start(
             "recorder",
@@ -274,7 +259,12 @@ class Hub:
         self.corrections = self.supervisor.start(
             "corrections",
             lambda: CorrectionsActor(
-                self.database, self.bus, self.clock, registry=self.registry, zone=config.site.time_zone
+                self.database,
+                self.bus,
+                self.clock,
+                registry=self.registry,
+                zone=config.site.time_zone,
+                pricer=pricer_of(self.processing),
             ),
         )
         self.metering = self.supervisor.start(
@@ -292,6 +282,25 @@ class Hub:
         for name in ("device", "processing", "recorder", "auth", "corrections", "metering"):
             await self.supervisor.ready(name)
         await request(self.device, ApplyDevices(_device_infos(config), config.discovery))
+
+    def _make_processing(self) -> ProcessingActor:
+        """Derivation with its desks: energy asks money what a kWh costs."""
+        zone = self.config.site.time_zone
+        money = MoneyDesk(self.database, self.registry, self.board, zone, MoneySettings.of(self.config))
+        settings = _energy_settings(self.config)
+        energy = EnergyDesk(self.database, self.registry, zone, prices=money.prices, settings=settings)
+        return ProcessingActor(
+            self.database,
+            self.bus,
+            self.clock,
+            registry=self.registry,
+            board=self.board,
+            marks=self._marks,
+            zone=zone,
+            seal_after_ms=int(self.config.storage.seal_after_s * 1000),
+            money=money,
+            energy=energy,
+        )
 
     async def _start_broker(self) -> None:
         settings = self.config.broker
@@ -390,6 +399,7 @@ class Hub:
         self.processing.tell(_energy_settings(self.config))
         changes = await self._entries.apply(self.config)
         await request(self.device, ApplyDevices(_device_infos(self.config), self.config.discovery))
+        await request(self.processing, SetMoney(MoneySettings.of(self.config)))
         await asyncio.to_thread(remember_good, self.data_dir, self.config)
         LOGGER.info("configuration applied: %s", json.dumps(changes))
         return {

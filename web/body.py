@@ -21,6 +21,8 @@ from web.routes import API_BODY_BYTES
 from web.schemas import Body, checked
 
 READ_DEADLINE_S = 10.0
+MAX_DEPTH = 40
+"""Levels of lists and objects in a body."""
 _STEP = 256 * 1024
 LARGE_BODY_BYTES = 1 << 20
 MAX_LARGE_BODIES = 4
@@ -163,8 +165,17 @@ async def json_body(request: web.Request, body: Body) -> dict[str, Any]:
     """The JSON object of a request, checked against its declaration.
 
     Raises:
+        InvalidBody: ``WL-API-422``, all fields that do not fit. And as :func:`json_document`.
+    """
+    return checked(body, await json_document(request))
+
+
+async def json_document(request: web.Request, limit: int = API_BODY_BYTES) -> Any:
+    """Whatever JSON a request carries; for bodies that another part of the hub checks (:class:`Shape`).
+
+    Raises:
         WrongType: ``WL-API-415``, not ``application/json``. BadRequest: ``WL-API-400``, no JSON.
-        InvalidBody: ``WL-API-422``, all fields that do not fit. And as :func:`read_body`.
+            And as :func:`read_body`.
     """
     if request.content_type != "application/json":
         raise WrongType(
@@ -173,12 +184,27 @@ async def json_body(request: web.Request, body: Body) -> dict[str, Any]:
             where="Content-Type",
             hint="send the header Content-Type: application/json",
         )
-    raw = await read_body(request)
+    raw = await read_body(request, limit)
     try:
         sent = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
         raise BadRequest("WL-API-400", f"the body is not JSON: {error.msg}", where="body") from error
-    return checked(body, sent)
+    if _is_too_deep(sent):
+        raise BadRequest("WL-API-400", f"the body is nested deeper than {MAX_DEPTH} levels", where="body")
+    return sent
+
+
+def _is_too_deep(sent: Any) -> bool:
+    """Nothing that is meant is so deep, and whoever walks through it by recursion would fall."""
+    level = [sent]
+    for _ in range(MAX_DEPTH):
+        inner = [
+            one.values() if isinstance(one, dict) else one for one in level if isinstance(one, dict | list)
+        ]
+        level = [value for values in inner for value in values if isinstance(value, dict | list)]
+        if not level:
+            return False
+    return True
 
 
 def _unpacker(request: web.Request) -> _Unpacker:

@@ -8,7 +8,7 @@ from http import HTTPStatus
 from typing import Any
 
 from web.routes import Answer, Route
-from web.schemas import COMPONENTS, Param, body_schema, ref
+from web.schemas import COMPONENTS, Param, Shape, body_schema, ref
 
 _PROBLEM = {"application/problem+json": {"schema": ref("Problem")}}
 
@@ -59,7 +59,7 @@ def _operation(route: Route) -> dict[str, Any]:
     if route.body is not None:
         schema = body_schema(route.body)
         operation["requestBody"] = {
-            "required": bool(schema.get("required")),
+            "required": bool(schema.get("required")) or isinstance(route.body, Shape),
             "content": {"application/json": {"schema": schema}},
         }
     elif route.tag == "ingest" and route.method == "POST":

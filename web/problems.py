@@ -10,6 +10,7 @@ import orjson
 from aiohttp import web
 
 from hub.actors.throttle import TooManyTries
+from hub.energy.problems import TariffProblems
 from hub.errors import (
     AskUser,
     DiskFull,
@@ -24,6 +25,8 @@ from hub.errors import (
 )
 
 PROBLEM = "application/problem+json"
+MAX_PROBLEMS = 100
+"""So many of a body's faults are shown at once."""
 
 
 class BadRequest(Refused):
@@ -122,6 +125,11 @@ def problem_of(error: WattlineError, request_id: str) -> web.Response:
     more: dict[str, object] = {"hint": error.hint} if error.hint else {}
     if isinstance(error, RefusedInParts):
         more["errors"] = error.errors
+    elif isinstance(error, TariffProblems):
+        more["errors"] = [
+            {"field": one.field, "code": one.code, "detail": one.text, "hint": one.hint}
+            for one in error.problems[:MAX_PROBLEMS]
+        ]
     response = problem(status, error.code, error.message, field=error.where, request_id=request_id, **more)
     if isinstance(error, RetryLater):
         response.headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_s)))

@@ -14,7 +14,7 @@ from aiohttp import web
 
 from hub.errors import Bug
 from hub.model.access import PERMISSION_NAMES
-from web.schemas import Body, Param
+from web.schemas import Body, Param, Shape
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 API_BODY_BYTES = 1 << 20
@@ -62,7 +62,7 @@ class Route:
     summary: str
     tag: str
     params: tuple[Param, ...] = ()
-    body: Body | None = None
+    body: Body | Shape | None = None
     answers: Mapping[int, Answer] = field(default_factory=dict)
     in_openapi: bool = True
 
@@ -82,7 +82,7 @@ class Routes:
         permission: str | None = None,
         public: bool = False,
         params: Sequence[Param] = (),
-        body: Body | None = None,
+        body: Body | Shape | None = None,
         answers: Mapping[int, Answer] | None = None,
         local_ok: bool = False,
         audited: bool = True,
@@ -120,6 +120,10 @@ class Routes:
     def post(self, path: str, **declared: Any) -> Callable[[Handler], Handler]:
         """Declare a POST."""
         return self.add("POST", path, **declared)
+
+    def put(self, path: str, **declared: Any) -> Callable[[Handler], Handler]:
+        """Declare a PUT."""
+        return self.add("PUT", path, **declared)
 
     def patch(self, path: str, **declared: Any) -> Callable[[Handler], Handler]:
         """Declare a PATCH."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hub.model.names import is_printable
+from web.money_shapes import COMPONENTS as MONEY
 from web.problems import InvalidBody
 
 JsonSchema = Mapping[str, Any]
@@ -191,6 +192,13 @@ Body = Mapping[str, Text | Flag | Number | Moment | Items]
 """A JSON object with exactly these fields at most."""
 
 
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """A body that is more than texts and flags: shown here, checked whole by the part of the hub that knows it."""
+
+    schema: JsonSchema
+
+
 def checked(body: Body, sent: object) -> dict[str, Any]:
     """The sent object, if it fits.
 
@@ -213,8 +221,10 @@ def checked(body: Body, sent: object) -> dict[str, Any]:
     return sent
 
 
-def body_schema(body: Body) -> dict[str, Any]:
+def body_schema(body: Body | Shape) -> dict[str, Any]:
     """JSON Schema of a request body."""
+    if isinstance(body, Shape):
+        return dict(body.schema)
     required = [name for name, one in body.items() if one.required]
     return {
         "type": "object",
@@ -400,4 +410,5 @@ COMPONENTS: dict[str, JsonSchema] = {
     "Ready": _object(ready=_BOOL, reasons=array(_TEXT)),
     "Version": _object(version=_TEXT, api=_TEXT, python=_TEXT),
     "Object": _ANY_OBJECT,
+    **MONEY,
 }  # fmt: skip

@@ -22,6 +22,7 @@ from web.body import DEADLINE_S, LARGE_BODIES, READ_DEADLINE_S, LargeBodies
 from web.connections import CONNECTIONS, MAX_LINE_BYTES, guarded
 from web.handlers import (
     auth,
+    budgets,
     corrections,
     counting,
     devices,
@@ -29,6 +30,7 @@ from web.handlers import (
     history,
     me,
     metering,
+    money,
     outside,
     readings,
     storage,
@@ -57,6 +59,8 @@ _RESOURCES: tuple[ModuleType, ...] = (
     metering,
     history,
     counting,
+    money,
+    budgets,
     energy,
     system,
     storage,

@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,6 +31,8 @@ from hub.actors.energy_requests import EnergyRequest
 from hub.actors.history import History, HistoryReader, ReadingsPage
 from hub.actors.live import LiveView, live_view
 from hub.actors.marks import MarkBook
+from hub.actors.money import MoneyDesk
+from hub.actors.money_requests import MoneyRequest
 from hub.actors.registry import Registry
 from hub.bus import EventBus
 from hub.energy.live import LiveSlots, Outcome
@@ -139,6 +142,7 @@ class ProcessingActor(AsyncActor):
         marks: MarkBook,
         zone: str,
         seal_after_ms: int,
+        money: MoneyDesk | None = None,
         energy: EnergyDesk | None = None,
     ) -> None:
         super().__init__()
@@ -151,7 +155,8 @@ class ProcessingActor(AsyncActor):
         self._store = DerivationStore(database, marks, zone, seal_after_ms)
         self._counting = CountingBook(database, registry, zone)
         self._reader = HistoryReader(database, registry, self._store, zone)
-        self._energy = energy or EnergyDesk(database, registry, zone)
+        self._money = money or MoneyDesk(database, registry, board, zone)
+        self._energy = energy or EnergyDesk(database, registry, zone, prices=self._money.prices)
         self._open = LiveSlots()
         self._started: set[int] = set()
         self._dirty: dict[int, Span] = {}
@@ -170,6 +175,7 @@ class ProcessingActor(AsyncActor):
 
     async def setup(self) -> None:
         """Take up every range that was marked when the hub stopped."""
+        await self._money.load()
         new = [number for number in await self._counting.load() if self._registry.by_no(number)]
         for number, span in (await self._store.stored_spans(new)).items():
             self._soil(number, span.start_ms, span.end_ms)
@@ -205,6 +211,8 @@ class ProcessingActor(AsyncActor):
                 return self._later(self._reader.history(series, start_ms, end_ms, resolution, columns))
             case GetReadings(series, start_ms, end_ms, limit, cursor, corrected):
                 return self._later(self._reader.readings(series, start_ms, end_ms, limit, cursor, corrected))
+            case MoneyRequest():
+                return self._later(self._money.answer(message))
             case GetSuspects():
                 return self._later(find_suspects(self._database, self._registry, message))
             case GetCounting(series):
@@ -421,7 +429,7 @@ class ProcessingActor(AsyncActor):
             self._take_up(result)
         for result in results:
             # what was taken away without anything in its place is a change, too
-            self._energy.note((result.series,), result.start_ms, result.end_ms)
+            self._note((result.series,), result.start_ms, result.end_ms)
             slots = result.derived.slots
             if len(slots):
                 numbers_of = np.full(len(slots), result.series, np.int32)
@@ -483,8 +491,13 @@ class ProcessingActor(AsyncActor):
             return
         numbers = tuple(np.unique(series).tolist())
         first_ms, end_ms = int(start_ms.min()), int(start_ms.max()) + SLOT_MS
-        self._energy.note(numbers, first_ms, end_ms)
+        self._note(numbers, first_ms, end_ms)
         self._bus.publish(SlotsDerived(numbers, first_ms, end_ms, revision))
+
+    def _note(self, series: Sequence[int], start_ms: int, end_ms: int) -> None:
+        """Slots changed: what was made of them is out of date."""
+        self._money.note(series, start_ms, end_ms)
+        self._energy.note(series, start_ms, end_ms)
 
     def _postpone(self, error: RetryLater | StorageCorrupt) -> None:
         if self._failing != error.code:

@@ -23,6 +23,8 @@ _COMMANDS = {
     "backup": "hub.cli.backups:backup",
     "db": "hub.cli.store:db",
     "device": "hub.cli.things:device",
+    "tariff": "hub.cli.money:tariff",
+    "bill": "hub.cli.money:bill",
     "correct": "hub.cli.corrections:correct",
     "meter": "hub.cli.meter:meter",
     "integration": "hub.cli.integrations:integration",

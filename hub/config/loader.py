@@ -18,6 +18,7 @@ import voluptuous as vol
 
 from hub.config.errors import ConfigErrors
 from hub.config.explain import findings, keys_at
+from hub.config.money import CHECKS, money_findings
 from hub.config.nearest import did_you_mean
 from hub.config.nodes import (
     BrokenNode,
@@ -143,9 +144,10 @@ class _Check:
             return HubConfig()
         self._unknown_sections(root)
         sections = {key: entry.node for key, entry in root.entries.items()}
+        site = self._site(root, sections)
         broker = self._built(sections, "mqtt_broker", BrokerConfig())
         return HubConfig(
-            site=self._site(root, sections),
+            site=site,
             http=self._built(sections, "http", HttpConfig()),
             storage=self._built(sections, "storage", StorageConfig()),
             broker=self._closed(broker, sections),
@@ -154,7 +156,7 @@ class _Check:
             devices=tuple(self._devices(sections.get("devices"))),
             discovery=self._section(sections, "discovery", "inbox"),
             logging=MappingProxyType(self._section(sections, "logging", {})),
-            kept=MappingProxyType(dict(self._kept(sections))),
+            kept=MappingProxyType(dict(self._kept(sections, site.currency))),
             raw=MappingProxyType(hidden(to_data(root))),
         )
 
@@ -224,15 +226,29 @@ class _Check:
         self._reader.report("WL-CFG-033", at, message, "add `users:` with username and password")
         return BrokerConfig()
 
-    def _kept(self, sections: Mapping[str, Node]) -> Iterator[tuple[str, Any]]:
+    def _kept(self, sections: Mapping[str, Node], currency: str) -> Iterator[tuple[str, Any]]:
         for name in KEPT_SECTIONS:
             node = sections.get(name)
-            if isinstance(node, SequenceNode):
+            if isinstance(node, SequenceNode) and name in CHECKS:
+                yield name, list(self._money(name, node, currency))
+            elif isinstance(node, SequenceNode):
                 yield name, [value for _, value in self._items(node, SECTIONS[name])]
             elif node is not None:
                 value = self._section(sections, name, None)
                 if value is not None:
                     yield name, value
+
+    def _money(self, name: str, node: SequenceNode, currency: str) -> Iterator[Any]:
+        """Valid tariffs, price series or budgets."""
+        seen = _Seen()
+        for item, data in self._items(node, SECTIONS[name]):
+            wrong = list(money_findings(name, item, data, currency))
+            for finding in wrong:
+                self._reader.report(*finding)
+            # formulas write `-` as `_`, so two prices that differ in nothing else would be one
+            name_in_use = data["id"].replace("-", "_") if name == "prices" and not wrong else data.get("id")
+            if not wrong and self._fresh(seen, name_in_use, item):
+                yield data
 
     def _items(self, node: SequenceNode, schema: Any) -> Iterator[tuple[Node, Any]]:
         """Valid entries of a list; the schema of the whole list is applied to each on its own."""

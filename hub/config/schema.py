@@ -1,8 +1,8 @@
 """What may be written: one voluptuous schema per section of hub.yaml, and the typed result of each.
 
 Every section is validated on its own, so that a broken one does not take the others along. The sections
-``areas``, ``tariffs``, ``prices``, ``alert_rules``, ``notify``, ``reports`` and ``forecast`` are checked for their
-outer shape only and kept as they are; the part of the hub that uses one checks it in depth.
+``areas``, ``tariffs``, ``prices``, ``budgets``, ``alert_rules``, ``notify``, ``reports`` and ``forecast`` are
+checked here for their outer shape only; :mod:`hub.config.money` looks deeper into those of money.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import voluptuous as vol
 
+from hub.config.money_shapes import BUDGET, PRICE_SERIES, TARIFF
 from hub.config.secret import hidden
 from hub.config.settings import (
     BrokerConfig,
@@ -104,6 +105,21 @@ def _mapping(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ValueProblem("WL-CFG-023", f"expected a mapping, found {kind_of(value)}")
     return hidden(value)  # type: ignore[no-any-return]  # hidden() of a dict is a dict
+
+
+@described(**TARIFF)
+def _tariff(value: Any) -> dict[str, Any]:
+    return _mapping(value)
+
+
+@described(**PRICE_SERIES)
+def _price_series(value: Any) -> dict[str, Any]:
+    return _mapping(value)
+
+
+@described(**BUDGET)
+def _budget(value: Any) -> dict[str, Any]:
+    return _mapping(value)
 
 
 @described(type=["string", "object"])
@@ -207,8 +223,9 @@ SECTIONS: Final[Mapping[str, Any]] = MappingProxyType(
         "sinks": vol.Schema({vol.Optional(name): schema for name, schema in SINKS.items()}),
         "devices": vol.Schema(Listing(DEVICE)),
         "areas": vol.Schema(Listing(_text_or_mapping)),
-        "tariffs": vol.Schema(Listing(_mapping)),
-        "prices": vol.Schema(Listing(_mapping)),
+        "tariffs": vol.Schema(Listing(_tariff)),
+        "prices": vol.Schema(Listing(_price_series)),
+        "budgets": vol.Schema(Listing(_budget)),
         "alert_rules": vol.Schema(Listing(_mapping)),
         "notify": vol.Schema(_mapping),
         "reports": vol.Schema(Listing(_mapping)),
@@ -230,8 +247,9 @@ DESCRIPTIONS: Final[Mapping[str, str]] = MappingProxyType(
         "integrations": "connections to devices, one entry each",
         "devices": "names, roles and places of devices",
         "areas": "rooms and parts of the site (kept for later use)",
-        "tariffs": "energy contracts (kept for later use)",
-        "prices": "price series (kept for later use)",
+        "tariffs": "energy contracts",
+        "prices": "price series that tariffs name in their formulas",
+        "budgets": "limits of money or energy per day, month or year",
         "alert_rules": "when to warn (kept for later use)",
         "notify": "how to reach people (kept for later use)",
         "reports": "regular reports (kept for later use)",

@@ -128,7 +128,7 @@ class DeviceConfig:
     position: Position | None = field(default=None, compare=False)
 
 
-KEPT_SECTIONS = ("areas", "tariffs", "prices", "alert_rules", "notify", "reports", "forecast")
+KEPT_SECTIONS = ("areas", "tariffs", "prices", "budgets", "alert_rules", "notify", "reports", "forecast")
 """Sections that are checked for their outer shape and kept in ``HubConfig.kept`` for the parts that use them."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -119,6 +120,10 @@ _OFFSETS: Mapping[tuple[Quantity, str], float] = {
 }
 
 
+_PRICE = re.compile(r"([A-Z]{3}|ct|c)/[kM]?Wh\Z")
+"""Money per energy: held until the next price, not a line from one to the other."""
+
+
 def conversion(quantity: Quantity, sent_unit: str | None) -> Conversion:
     """Factor and offset from ``sent_unit`` to the stored unit of ``quantity``.
 
@@ -153,6 +158,8 @@ def _by_letter_case(sent_unit: str, factors: Mapping[str, float]) -> str | None:
 
 def quantity_of_unit(unit: str) -> Quantity:
     """The quantity a unit belongs to without doubt, else ``OTHER`` (``%`` and ``m3`` stay open)."""
+    if _PRICE.match(unit):
+        return Quantity.PRICE
     found = [q for q, factors in _FACTORS.items() if unit in factors and unit]
     if found == [Quantity.ENERGY, Quantity.HEAT]:
         return Quantity.ENERGY

@@ -143,7 +143,7 @@ def decide(
 
 
 def lost_rows(rows: AppendRows, positions: NDArray[np.intp], decision: Decision) -> list[ConflictRow]:
-    """Conflict rows of a decision about the rows at ``positions``."""
+    """StateConflict rows of a decision about the rows at ``positions``."""
     lost = np.flatnonzero(decision.outcome == CONFLICT)
     return [
         ConflictRow(

@@ -322,6 +322,68 @@ dirty_ranges = sa.Table(
     sqlite_with_rowid=False,
 )
 
+# --- money --------------------------------------------------------------------------------------------------
+
+# Tariffs of people; those of the configuration stay in its files. ``body`` is the tariff as it was sent.
+tariffs = sa.Table(
+    "tariffs",
+    METADATA,
+    _key("id"),
+    _text("name"),
+    _text("metering_point", default="grid"),
+    _text("currency", default=None),
+    _json("body"),
+    _ms("created_ms"),
+    _ms("updated_ms"),
+)
+
+price_series = sa.Table(
+    "price_series",
+    METADATA,
+    _key("id"),
+    _text("name"),
+    _text("unit", default=None),
+    _text("source"),
+    _maybe_text("series"),
+    _ms("created_ms"),
+)
+
+# Rows of one ``id`` never overlap: what is inserted cuts what was there. ``price_e8``: 1e-8 currency per kWh.
+prices = sa.Table(
+    "prices",
+    METADATA,
+    _key("id"),
+    _ms_of_key("start_ms"),
+    _ms("end_ms"),
+    _count("price_e8", default=None),
+    _text("source"),
+    _ms("created_ms"),
+    sqlite_with_rowid=False,
+)
+
+budgets = sa.Table(
+    "budgets",
+    METADATA,
+    _key("id"),
+    _text("metering_point", default="grid"),
+    _json("body"),
+    _ms("created_ms"),
+    _ms("updated_ms"),
+)
+
+# What a supplier asked for, as somebody typed it in; ``body`` holds its lines.
+invoices = sa.Table(
+    "invoices",
+    METADATA,
+    _key("id"),
+    _text("metering_point", default="grid"),
+    _ms("start_ms"),
+    _ms("end_ms"),
+    _json("body"),
+    _ms("created_ms"),
+    _ms("updated_ms"),
+)
+
 # --- people -------------------------------------------------------------------------------------------------
 
 users = sa.Table(

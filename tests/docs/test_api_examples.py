@@ -18,7 +18,8 @@ from web.openapi import openapi_document
 PAGE = ROOT / "docs" / "api.md"
 _BLOCK = re.compile(r"^```http\n(.*?)^```", re.DOTALL | re.MULTILINE)
 _EXCHANGE = re.compile(
-    r"^(?P<method>GET|POST|PATCH|PUT|DELETE) (?P<path>\S+)\n(?P<body>\{.*?\}\n)?\n(?P<status>\d{3})(?P<answer>.*?)"
+    r"^(?P<method>GET|POST|PATCH|PUT|DELETE) (?P<path>\S+)\n(?P<body>[\[{].*?[\]}]\n)?\n"
+    r"(?P<status>\d{3})(?P<answer>.*?)"
     r"(?=^Set-Cookie|^(?:GET|POST|PATCH|PUT|DELETE) |\Z)",
     re.DOTALL | re.MULTILINE,
 )

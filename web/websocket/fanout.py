@@ -27,6 +27,7 @@ from hub.runtime.jobs import BackgroundTasks, PeriodicTask
 from web.websocket.channels import Channel, LiveChannel
 from web.websocket.client import Client, HangUp, Subscription
 from web.websocket.limits import Limits
+from web.websocket.live_money import LiveMoney
 from web.websocket.states import StateBook, newest_of
 
 LOGGER = logging.getLogger(__name__)
@@ -64,6 +65,7 @@ class Fanout:
         self._changed = asyncio.Event()
         self._bus: list[BusSubscription] = []
         self._tasks = BackgroundTasks("websocket")
+        self._money = LiveMoney(hub, self._tasks)
         self._tick = PeriodicTask("websocket", limits.tick_s, self._look_at_all, self.clock)
 
     # --- life
@@ -287,6 +289,7 @@ class Fanout:
     async def _ask_live(self, changed: bool) -> None:
         try:
             balance = (await request(self.hub.processing, GetLive())).as_json()
+            balance |= self._money.shown()
         except WattlineError as error:
             if self._live_failing != error.code:
                 LOGGER.warning("no live balance: %s", error)

@@ -133,6 +133,7 @@ SECTION_NAMES = [
 ]
 SECTION_NAMES += [
     "prices",
+    "budgets",
     "alert_rules",
     "notify",
     "reports",

@@ -9,10 +9,11 @@ from hub.config.diff import diff, effective
 from hub.config.keep import changed_since_good, load_or_keep, remember_good
 from tests.hub.config.conftest import SCHEMAS, SITE, Folder
 
+HOME = "tariffs: [{id: home, versions: [{from: 2026-01-01, import: [{energy: All, price: 0.3}]}]}]\n"
 BEFORE = SITE + (
     "http: {port: 1}\n"
     "integrations: [{modbus: {host: a}}, {modbus: {host: b}}, {demo: {}}]\n"
-    "devices: [{id: one}]\ntariffs: [{id: home}]\n"
+    "devices: [{id: one}]\n" + HOME
 )
 
 
@@ -21,7 +22,7 @@ def test_entries_are_added_removed_changed_or_left_alone(folder: Folder) -> None
     new = folder.write(
         SITE + "# moved one line\nhttp: {port: 1}\n"
         "integrations: [{demo: {}}, {modbus: {host: c}}, {modbus: {host: a, name: New}}]\n"
-        "devices: [{id: one}]\ntariffs: [{id: home}]\n"
+        "devices: [{id: one}]\n" + HOME
     ).load()
 
     change = diff(old, new)

@@ -30,7 +30,9 @@ tariffs:
   - id: home
     versions:
       - from: 2026-01-01
-        import: [{energy: Day, price: 0.3120, when: {days: mon-fri, hours: "07:00-23:00"}}]
+        import:
+          - {energy: Day, price: 0.3120, when: {days: mon-fri, hours: "07:00-23:00"}}
+          - {energy: Night, price: 0.2450, when: otherwise}
 prices: [{id: spot, unit: EUR/kWh, source: nordpool-nl}]
 notify:
   email: {host: smtp.example.org, port: 587, username: hub, password: !secret smtp}

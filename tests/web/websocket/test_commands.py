@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 
 from hub.actors.device_requests import PatchDevice, RemoveDevice, ReportAvailability, ShowStale
+from hub.actors.money_requests import CreateTariff
 from hub.runtime.actor import request, tell
 
 from .conftest import Live
@@ -320,6 +322,25 @@ async def test_the_live_balance_comes_at_once_and_after_changes(live: Live) -> N
 
     assert (first["unit"], first["house_use"]) == ("W", 500.0)
     assert second["house_use"] == 800.0
+
+
+async def test_the_live_balance_brings_the_price_and_the_peak_of_now(live: Live) -> None:
+    power, _ = await live.declare("meter", "power", "energy_import")
+    await request(live.hub.device, PatchDevice("meter", {"role": "grid"}))
+    version = {"from": "2020-01-01", "import": [{"energy": "All", "price": "0.30"}]}
+    await request(live.hub.processing, CreateTariff({"id": "home", "versions": [version]}))
+    await live.store((power, 500.0), ts_ms=live.hub.clock.now_ms() - 1000)
+    talk = await live.talk()
+    await talk.result("wattline/live")
+
+    shown = await talk.event()
+    async with asyncio.timeout(30):
+        while "peak" not in shown:
+            shown = await talk.event()
+
+    assert shown["price"] == {"tariff": "home", "currency": "EUR", "import": "0.30", "export": "0.00"}
+    assert shown["peak"]["metering_point"] == "grid"
+    assert shown["peak"]["power"] == 500.0
 
 
 async def test_registries_name_entity_device_and_area(live: Live) -> None:

@@ -1,0 +1,87 @@
+"""Prices per slot against a second-by-second oracle, and units with exact decimals."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hub.energy.price_grid import price_slots, price_unit
+from hub.errors import Refused
+
+MINUTE = 60_000
+SLOT = 15 * MINUTE
+
+
+@pytest.mark.parametrize(
+    ("unit", "text", "price_e8"),
+    [
+        ("EUR/kWh", "0.0871", 8_710_000),
+        ("EUR/kWh", -0.0871, -8_710_000),
+        ("EUR/MWh", "87.1", 8_710_000),
+        ("ct/kWh", "31.2", 31_200_000),
+        ("GBP/Wh", "0.001", 100_000_000),
+        ("EUR/MWh", "0.000005", 0),  # 0.5e-8 per kWh rounds to even
+        ("EUR/MWh", "0.000015", 2),
+    ],
+)
+def test_a_price_becomes_whole_hundred_millionths(unit: str, text: str | float, price_e8: int) -> None:
+    assert price_unit(unit).e8_of(text) == price_e8
+
+
+def test_a_price_goes_back_to_the_text_it_came_from() -> None:
+    assert price_unit("EUR/MWh").text_of(8_710_000) == "87.1"
+    assert price_unit("EUR/kWh").text_of(-100_000_000) == "-1"
+    assert price_unit("EUR/kWh").text_of(1) == "0.00000001"
+
+
+@pytest.mark.parametrize("unit", ["", "EUR", "EUR/kW", "eur/kWh", "EUR/kWh ", "EURO/kWh", "$/kWh"])
+def test_other_units_are_refused(unit: str) -> None:
+    with pytest.raises(Refused, match="WL-MNY-001"):
+        price_unit(unit)
+
+
+@pytest.mark.parametrize("text", ["", "abc", "1,5", "NaN", "Infinity", "1e30", "10001", "1_0", True, "١"])
+def test_what_is_no_price_is_refused(text: str | bool) -> None:
+    with pytest.raises(ValueError, match=r".+"):
+        price_unit("EUR/kWh").e8_of(text)
+
+
+rows = st.lists(st.tuples(st.integers(0, 20), st.integers(1, 70), st.integers(-(10**9), 10**9)), max_size=12)
+
+
+@given(rows)
+def test_a_slot_has_the_mean_of_its_minutes_or_no_price(parts: list[tuple[int, int, int]]) -> None:
+    minutes: dict[int, int] = {}
+    starts, ends, prices = [], [], []
+    clock = 0
+    for gap, length, price in parts:
+        clock += gap
+        starts.append(clock * MINUTE)
+        ends.append((clock + length) * MINUTE)
+        prices.append(price)
+        minutes.update((minute, price) for minute in range(clock, clock + length))
+        clock += length
+
+    got, known = price_slots(
+        np.array(starts, np.int64), np.array(ends, np.int64), np.array(prices, np.int64), 0, 40
+    )
+
+    for slot in range(40):
+        inside = [minutes.get(minute) for minute in range(slot * 15, slot * 15 + 15)]
+        whole = [price for price in inside if price is not None]
+        assert bool(known[slot]) == (len(whole) == 15)
+        assert not known[slot] or int(got[slot]) == round(Fraction(sum(whole), 15))
+
+
+def test_a_slot_is_read_from_any_first_slot_on() -> None:
+    starts, ends = np.array([0, 2 * SLOT]), np.array([2 * SLOT, 3 * SLOT])
+    got, known = price_slots(starts, ends, np.array([5, 7]), SLOT, 4)
+
+    assert got.tolist() == [5, 7, 0, 0]
+    assert known.tolist() == [True, True, False, False]
+    assert Decimal(int(got[0])) == 5
