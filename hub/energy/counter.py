@@ -79,7 +79,7 @@ def decide(rule: Rule, ts_ms: Int64, register: Int64, accepted: Bools | None = N
         steps_per_ms=rule.steps_per_ms,
         is_rated=rule.physical_limit is not None,
         tolerance_steps=rule.tolerance_steps,
-        resolution_steps=round((rule.resolution or 0.0) * rule.scale),
+        resolution_steps=rule.resolution_steps,
         width_steps=round((rule.register_width or 0.0) * rule.scale),
     )
     machine.run(np.flatnonzero(~normal))

@@ -76,6 +76,11 @@ class Registers:
     steps: Int64
     accepted: NDArray[np.bool_] | None
     normal: NDArray[np.bool_]
+    resolution_steps: int
+
+    def anchor(self, before_ms: int) -> int | None:
+        """Where the machine may begin (:func:`hub.energy.windows.anchor`)."""
+        return counter.anchor(self.ts_ms, self.steps, self.normal, before_ms, self.resolution_steps)
 
 
 def derive(
@@ -147,7 +152,8 @@ def registers(rule: Rule, readings: Readings) -> Registers:
     steps = np.rint(readings.value[at] * rule.scale).astype(np.int64)
     said = accepted(readings)
     said_at = None if said is None else said[at]
-    return Registers(at, ts_ms, steps, said_at, counter.normal_pairs(rule, ts_ms, steps, said_at))
+    normal = counter.normal_pairs(rule, ts_ms, steps, said_at)
+    return Registers(at, ts_ms, steps, said_at, normal, rule.resolution_steps)
 
 
 def _classes(readings: Readings) -> NDArray[np.uint8]:
@@ -189,7 +195,7 @@ def _counter_track(rule: Rule, readings: Readings, start_ms: int, *, from_first:
     found = registers(rule, readings)
     begin, anchored = 0, from_first
     if not from_first and len(found.at):
-        known = counter.anchor(found.ts_ms, found.steps, found.normal, start_ms)
+        known = found.anchor(start_ms)
         anchored = known is not None and int(found.at[known]) > USUAL_OF
         begin = known if known is not None else 0
     said = None if found.accepted is None else found.accepted[begin:]

@@ -52,7 +52,7 @@ def open_doubts(
 
 def _of_counter(rule: Rule, readings: Readings, start_ms: int, *, from_first: bool) -> list[OpenDoubt]:
     seen = registers(rule, readings)
-    known = None if from_first else counter.anchor(seen.ts_ms, seen.steps, seen.normal, start_ms)
+    known = None if from_first else seen.anchor(start_ms)
     begin = known or 0
     said = None if seen.accepted is None else seen.accepted[begin:]
     decided = counter.decide(rule, seen.ts_ms[begin:], seen.steps[begin:], said)

@@ -10,10 +10,9 @@ from numpy.typing import NDArray
 from hub.energy.decided import Decided, Doubt, Why
 from hub.energy.ledger import Ledger
 from hub.energy.slots import Int64
-from hub.energy.windows import STALL_MS, STILL_MS, Bools, calm_after
+from hub.energy.windows import NOISE_DIVISOR, STALL_MS, STILL_MS, Bools, calm_after
 from hub.model.quality import Flag
 
-_NOISE_DIVISOR = 1000  # falls up to 0.1 % of the register are jitter
 _CLIMB_FACTOR = 4.0
 _CATCH_UP_MS = 60_000
 """A rise that physics allows in this time may be early (readings that came in one burst); a larger one is a spike."""
@@ -123,7 +122,7 @@ class Machine:
         return first + 1 + np.flatnonzero((rise >= 0) & (rise <= self._highest(later)))
 
     def _noise(self) -> int:
-        return max(self.resolution_steps, abs(int(self.register[self.good])) // _NOISE_DIVISOR)
+        return max(self.resolution_steps, abs(int(self.register[self.good])) // NOISE_DIVISOR)
 
     def _counted(self, at: int) -> float:
         """Largest rise up to there that is believed without seeing it rise: over a gap, without a rating, a day's."""

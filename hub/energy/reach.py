@@ -60,7 +60,7 @@ def reach(rule: Rule, readings: Readings, first_ms: int, last_ms: int) -> Reach:
 def _decided_before(rule: Rule, before: Readings, first_ms: int) -> tuple[int, bool]:
     """Time up to which every decision was made without the change."""
     found = registers(rule, before)
-    known = counter.anchor(found.ts_ms, found.steps, found.normal, first_ms)
+    known = found.anchor(first_ms)
     earliest_ms = int(found.ts_ms[0 if known is None else known]) if len(found.at) else first_ms
     return min(earliest_ms, first_ms - REVISION_MS), known is not None
 

@@ -114,6 +114,11 @@ class Rule:
         return max((self.resolution or 0.0) * self.scale, 1.0)
 
     @property
+    def resolution_steps(self) -> int:
+        """The register's resolution in steps, 0 where it is not known."""
+        return round((self.resolution or 0.0) * self.scale)
+
+    @property
     def value_limit(self) -> float:
         """Largest absolute value of a gauge in its stored unit; infinite without a limit."""
         if self.is_gauge and self.physical_limit is not None:

@@ -6,6 +6,7 @@ import itertools
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -215,3 +216,30 @@ def test_no_slot_is_negative_or_above_the_limit(readings: Readings) -> None:
     known = slots.measured_ms.astype(np.int64) + slots.late_ms + slots.estimated_ms + slots.suspect_ms
     assert known.max() <= SLOT_MS
     assert known.sum() == readings.ts_ms[-1] - readings.ts_ms[0]
+
+
+@settings(UNDER_LOAD, max_examples=60)
+@given(st.integers(0, 2**32 - 1), st.lists(st.integers(0, 10**6), min_size=1, max_size=4))
+def test_parts_of_a_restless_counter_equal_the_whole(seed: int, cuts: list[int]) -> None:
+    """Registers that shiver, or fall, all day: a part of them needs no more than hours of context."""
+    random = np.random.default_rng(seed)
+    step_ms = int(random.choice([10_000, 60_000, 300_000]))
+    count = 20_000_000 // step_ms
+    pace = float(random.choice([-3.0, -0.5, 0.0, 0.02, 0.5, 5.0]))
+    value = (
+        1e5 + pace * np.arange(count) + random.uniform(-1, 1, count) * random.choice([0.0, 0.01, 3.0, 90.0])
+    )
+    value[random.random(count) < 0.01] = random.choice([0.0, 5e7, 99_000.0])
+    ts = T0_MS + step_ms * np.arange(count) + np.cumsum(random.random(count) < 0.003) * 2_000_000
+    assert_same_in_parts(ENERGY, Readings.of(ts.tolist(), np.round(value, 2).tolist()), cuts)
+
+
+@pytest.mark.parametrize("pace", [-5.0, 0.3])
+def test_a_restless_counter_is_derived_from_a_few_hours(pace: float) -> None:
+    count = 30 * 360
+    noise = np.random.default_rng(5).uniform(-1, 1, count)
+    ts = T0_MS + 10_000 * np.arange(count)
+    readings = Readings.of(ts.tolist(), (1e5 + pace * np.arange(count) + noise).tolist())
+    context = readings.rows(count - 360 * 6, count)
+
+    assert derive(ENERGY, context, int(ts[-60]), int(ts[-1]) + 1, to_last=True).anchored
