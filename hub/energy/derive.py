@@ -261,9 +261,9 @@ def _settled(rule: Rule, readings: Readings, track: Track, end_ms: int) -> bool:
 
 
 def _moved(readings: Readings, track: Track, end_ms: int) -> bool:
-    """Whether the register left the value of the range's end for good, so that no later rise is spread into it."""
+    """Whether the register left the value it had after the range for good: nothing later reaches back into it."""
     ts_ms = readings.ts_ms[track.good]
-    at = max(int(np.searchsorted(ts_ms, end_ms)) - 1, 0)
+    at = min(int(np.searchsorted(ts_ms, end_ms)), len(ts_ms) - 1)
     other = np.flatnonzero(track.points[at:] != track.points[at])
     if len(other) and counter.calm_after(ts_ms, at + int(other[0])) < len(ts_ms):
         return True
