@@ -102,13 +102,20 @@ class HubProcess:
                  str(self.data_dir), "--port", str(self.port)],
                 stdout=log, stderr=log, stdin=subprocess.DEVNULL,
             )  # fmt: skip
-        while not self._is_ready():
-            if self._process.poll() is not None or time.perf_counter() - begin_s > READY_LIMIT_S:
-                self.kill()
-                raise RuntimeError(f"the hub did not start:\n{self.log()[-2000:]}")
-            time.sleep(0.005)
+        try:
+            self._wait_until_ready(begin_s)
+        except BaseException:  # also when the time of the benchmark is over: nobody else would end it
+            self.kill()
+            raise
         self.ready_s = time.perf_counter() - begin_s
         self._key = json.loads(run_file.read_text())["key"]
+
+    def _wait_until_ready(self, begin_s: float) -> None:
+        assert self._process is not None
+        while not self._is_ready():
+            if self._process.poll() is not None or time.perf_counter() - begin_s > READY_LIMIT_S:
+                raise RuntimeError(f"the hub did not start:\n{self.log()[-2000:]}")
+            time.sleep(0.005)
 
     def stop(self) -> None:
         """End it in good order."""

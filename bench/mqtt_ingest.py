@@ -39,6 +39,9 @@ def measure(hub: HubProcess, qos: int, values: int, span_s: float) -> Measured:
     """Load the hub for a while and count what it commits."""
     with publishing(hub.mqtt_port, qos, values) as publisher:
         start = hub.stored()
+        until_s = time.perf_counter() + SETTLE_S
+        while hub.stored() == start and time.perf_counter() < until_s:  # the publisher is not there yet
+            _feed(hub, publisher, start, values, LOOK_EVERY_S)
         _feed(hub, publisher, start, values, WARM_S)
         commits = hub.metric(COMMITS)
         first, first_cpu_s, begin_s = hub.stored(), hub.cpu_s(), time.perf_counter()
@@ -47,6 +50,8 @@ def measure(hub: HubProcess, qos: int, values: int, span_s: float) -> Measured:
         count = hub.stored() - first
         cpu_us = (hub.cpu_s() - first_cpu_s) / max(count, 1) * 1e6
         commits = hub.metric(COMMITS) - commits
+    if not count:
+        raise RuntimeError(f"nothing was stored in {taken_s:.0f} s; is the machine too busy?")
     _settle(hub)
     return Measured(count / values / taken_s, count / taken_s, cpu_us, count / max(commits, 1))
 

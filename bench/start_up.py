@@ -33,17 +33,20 @@ def run(context: Context) -> list[Row]:
         hub = HubProcess(directory, mqtt=True, data_dir=data_dir)
         clean: list[tuple[float, float]] = []
         killed: list[tuple[float, float]] = []
-        for _ in range(times):
-            hub.start()
-            clean.append((hub.ready_s, hub.cpu_s()))
-            hub.stop()
-        for _ in range(times):
-            hub.start()
-            _load(hub)
+        try:
+            for _ in range(times):
+                hub.start()
+                clean.append((hub.ready_s, hub.cpu_s()))
+                hub.stop()
+            for _ in range(times):
+                hub.start()
+                _load(hub)
+                hub.kill()
+                hub.start()
+                killed.append((hub.ready_s, hub.cpu_s()))
+                hub.stop()
+        finally:
             hub.kill()
-            hub.start()
-            killed.append((hub.ready_s, hub.cpu_s()))
-            hub.stop()
     shown = f"{hot / 1e6:g} M rows"
     return [
         _row(f"ready after a clean stop, {shown}", clean, floor, 1.5),
