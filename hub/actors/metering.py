@@ -15,6 +15,24 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from hub.actors.device_requests import MANUAL, Declare, GetDevice, PatchDevice
+from hub.actors.metering_requests import (
+    AddInstallation,
+    GetInstallation,
+    GetPoint,
+    GetPointHistory,
+    ImportQuarantined,
+    InstallationView,
+    ListInstallations,
+    ListPoints,
+    PatchInstallation,
+    PointView,
+    Register,
+    RemoveInstallation,
+    RemovePoint,
+    ReplaceDevice,
+    SavePoint,
+    StoreManual,
+)
 from hub.actors.metering_rules import (
     checked_installation,
     checked_point,
@@ -35,7 +53,7 @@ from hub.model.names import device_id
 from hub.model.reading import ReadingBatch, SeriesHandle, Stored
 from hub.model.series import Behaviour, Role, Series, SeriesInfo, SeriesNo
 from hub.model.units import conversion
-from hub.runtime.actor import AsyncActor, Ref, Request, request
+from hub.runtime.actor import AsyncActor, Ref, request
 from hub.runtime.clock import Clock
 from hub.storage import metering as rows
 from hub.storage.corrected import CorrectedReadings
@@ -47,164 +65,16 @@ from hub.storage.quarantine import delete_quarantined, find_quarantined
 
 DECLARE_TIMEOUT_S: Final = 30.0
 STORE_TIMEOUT_S: Final = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class PointView:
-    """A metering point with its installations by time, each with its series (None: removed)."""
-
-    point: MeteringPoint
-    installations: tuple[InstallationView, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class InstallationView:
-    """An installation and the series whose register it is."""
-
-    row: InstallationRow
-    series: Series | None
-
-
-@dataclass(frozen=True, slots=True)
-class ListPoints(Request[tuple[PointView, ...]]):
-    """All metering points."""
-
-
-@dataclass(frozen=True, slots=True)
-class GetPoint(Request[PointView]):
-    """One metering point. Raises NotFound."""
-
-    id: str
-
-
-@dataclass(frozen=True, slots=True)
-class SavePoint(Request[PointView]):
-    """Create a point (``new``) or change one. Raises Refused ``WL-MET-001``, NotFound."""
-
-    id: str
-    changes: Mapping[str, Any]
-    new: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class RemovePoint(Request[None]):
-    """Remove a point with its installations; registers and readings stay. Raises NotFound."""
-
-    id: str
-
-
-@dataclass(frozen=True, slots=True)
-class ListInstallations(Request[tuple[InstallationView, ...]]):
-    """Installations by time, of all points or of one."""
-
-    metering_point: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class GetInstallation(Request[InstallationView]):
-    """One installation. Raises NotFound."""
-
-    id: int
-
-
-@dataclass(frozen=True, slots=True)
-class AddInstallation(Request[InstallationView]):
-    """Attach a register to a point. ``fields`` are those of the API, values in the stored unit or ``unit``."""
-
-    metering_point: str
-    series: str
-    fields: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class PatchInstallation(Request[InstallationView]):
-    """Change an installation, such as closing it."""
-
-    id: int
-    fields: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class RemoveInstallation(Request[None]):
-    """Take an installation away. Raises NotFound."""
-
-    id: int
-
-
-@dataclass(frozen=True, slots=True)
-class Register:
-    """A register at a replacement: what the old one closes at and the new one opens at (None: by readings)."""
-
-    key: str
-    closing: float | None = None
-    opening: float | None = None
-    new_key: str | None = None
-    unit: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ReplaceDevice(Request[PointView]):
-    """Another meter takes the place of a device at ``at_ms``; one metering point goes on.
-
-    ``new_device`` may be the same id: then the meter behind it was swapped and its registers fall. Without
-    ``registers`` all counters of the old device go on, each closing with its last reading.
-    """
-
-    device: str
-    at_ms: int
-    new_device: str
-    registers: tuple[Register, ...] = ()
-    metering_point: str | None = None
-    note: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class ManualReading:
-    """A value that a person read off at a time."""
-
-    ts_ms: int
-    value: float
-
-
-@dataclass(frozen=True, slots=True)
-class StoreManual(Request[Stored]):
-    """Store what a person read off a meter, of a series or of a metering point's register.
-
-    ``unit`` is the one that the series is sent in where None (kWh for energy). A point without a register gets
-    a device of its own. Times may lie as far back as 2000.
-    """
-
-    readings: tuple[ManualReading, ...]
-    series: str | None = None
-    metering_point: str | None = None
-    register: str | None = None
-    unit: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ImportQuarantined(Request[Stored]):
-    """A person takes a reading out of the quarantine and stores it. Raises NotFound, Refused ``WL-MET-008``."""
-
-    id: int
-
-
-@dataclass(frozen=True, slots=True)
-class GetPointHistory(Request[PointFigures]):
-    """Energy of a metering point by buckets. Raises NotFound, Refused as ``GetHistory``."""
-
-    id: str
-    start_ms: int
-    end_ms: int
-    resolution: str = "auto"
+AHEAD_MS: Final = 300_000
 
 
 @dataclass(frozen=True, slots=True)
 class _Change:
-    """Installations as they become: to be written, and to be taken away; a point that comes first."""
+    """Installations as they become: to be written, and to be taken away; new points come first."""
 
     save: tuple[InstallationRow, ...] = ()
     remove: tuple[InstallationRow, ...] = ()
-    point: MeteringPoint | None = None
+    points: tuple[MeteringPoint, ...] = ()
 
 
 class MeteringActor(AsyncActor):
@@ -365,8 +235,8 @@ class MeteringActor(AsyncActor):
         def job(conn: sa.Connection) -> tuple[list[InstallationRow], list[tuple[int, int, int]]]:
             touched = {row.installation.series for row in (*change.save, *change.remove)}
             before = {number: cuts_of(rows.installations_of(conn, number)) for number in touched}
-            if change.point is not None:
-                rows.save_point(conn, change.point)
+            for point in change.points:
+                rows.save_point(conn, point)
             for row in change.remove:
                 rows.delete_installation(conn, row.id)
             saved = []
@@ -378,8 +248,8 @@ class MeteringActor(AsyncActor):
                 saved.append(row)
             for number in touched:
                 refuse_overlap(rows.load_installations(conn, series=number))
-            for point in {row.metering_point for row in saved}:
-                point_unit(rows.load_installations(conn, point=point), self._by_no)
+            for id_ in {row.metering_point for row in saved}:
+                point_unit(rows.load_installations(conn, point=id_), self._by_no)
             dirty = [
                 (number, cut.at_ms - 1, cut.at_ms + 1)
                 for number in sorted(touched)
@@ -404,16 +274,25 @@ class MeteringActor(AsyncActor):
         )
         if not registers:
             raise Refused("WL-MET-004", f"{old.id} has no register to close", where="registers")
+        if wanted.at_ms > self._clock.now_ms() + AHEAD_MS:
+            raise Refused("WL-MET-004", "a device cannot be replaced in the future yet", where="at")
         pairs = [(self._old_register(old.id, one), one) for one in registers]
         fresh = await self._new_registers(wanted.new_device, pairs)
-        point, known = await self._point_of(wanted, [series for series, _ in pairs])
+        kinds = [kind_of(series.quantity) for series, _ in pairs]
+        main = "electricity" if "electricity" in kinds else kinds[0]
+        points: dict[str, tuple[MeteringPoint, bool]] = {}
         save: list[InstallationRow] = []
         for (series, register), new in zip(pairs, fresh, strict=True):
-            save += await self._swap(point.id, series, new, register, wanted)
-        await self._change(_Change(save=tuple(save), point=None if known else point))
+            kind = kind_of(series.quantity)
+            if kind not in points:
+                mine = [one for one, _ in pairs if kind_of(one.quantity) == kind]
+                points[kind] = await self._point_of(wanted, mine, is_main=kind == main)
+            save += await self._swap(points[kind][0].id, series, new, register, wanted)
+        made = tuple(point for point, known in points.values() if not known)
+        await self._change(_Change(save=tuple(save), points=made))
         if wanted.new_device != old.id:
             await self._inherit(old.id, wanted.new_device)
-        return await self._point(point.id)
+        return await self._point(points[main][0].id)
 
     def _old_register(self, device: str, register: Register) -> Series:
         series = self._registry.find(device, register.key)
@@ -447,8 +326,13 @@ class MeteringActor(AsyncActor):
             found.append(series)
         return found
 
-    async def _point_of(self, wanted: ReplaceDevice, series: Sequence[Series]) -> tuple[MeteringPoint, bool]:
-        """The point that these registers are installed at, else the one named, else a new one."""
+    async def _point_of(
+        self, wanted: ReplaceDevice, series: Sequence[Series], *, is_main: bool
+    ) -> tuple[MeteringPoint, bool]:
+        """The point that these registers are installed at, else the one named, else a new one.
+
+        A device that measures several things, such as electricity and gas, stands at a point for each.
+        """
         for one in series:
             installed = await self._database.read(
                 lambda conn, no=one.no: rows.load_installations(conn, series=no)  # type: ignore[misc]  # bound per turn
@@ -456,12 +340,13 @@ class MeteringActor(AsyncActor):
             for row in installed:
                 if row.installation.from_ms <= wanted.at_ms < row.installation.end_ms:
                     return await self._found_point(row.metering_point), True
+        kind = kind_of(series[0].quantity)
         id_ = wanted.metering_point or wanted.device
+        id_ = id_ if is_main else f"{id_[:55]}-{kind}"
         known = await self._database.read(lambda conn: rows.find_point(conn, id_))
         if known is not None:
             return known, True
         name = self._registry.device(wanted.device).name
-        kind = kind_of(series[0].quantity)
         return checked_point(MeteringPoint(id_, name, kind, created_ms=self._clock.now_ms())), False
 
     async def _swap(
