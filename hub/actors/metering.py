@@ -14,18 +14,34 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from hub.actors.device_requests import MANUAL, Declare, GetDevice, PatchDevice
+from hub.actors.device_requests import MANUAL, Declare
+from hub.actors.metering_requests import (
+    AddInstallation,
+    GetInstallation,
+    GetPoint,
+    GetPointHistory,
+    ImportQuarantined,
+    InstallationView,
+    ListInstallations,
+    ListPoints,
+    PatchInstallation,
+    PointView,
+    RemoveInstallation,
+    RemovePoint,
+    ReplaceDevice,
+    SavePoint,
+    StoreManual,
+)
 from hub.actors.metering_rules import (
     checked_installation,
     checked_point,
-    kind_of,
     manual_series,
     refuse_overlap,
-    stored_value,
 )
 from hub.actors.point_history import PointFigures, point_history
 from hub.actors.recorder import StoreReadings
 from hub.actors.registry import Registry
+from hub.actors.replacement import Replacement
 from hub.bus import EventBus
 from hub.energy.installations import Installation, cuts_of
 from hub.errors import NotFound, Refused
@@ -33,12 +49,11 @@ from hub.model.device import DeviceInfo
 from hub.model.events import RangesDirtied
 from hub.model.names import device_id
 from hub.model.reading import ReadingBatch, SeriesHandle, Stored
-from hub.model.series import Behaviour, Role, Series, SeriesInfo, SeriesNo
+from hub.model.series import Series, SeriesNo
 from hub.model.units import conversion
-from hub.runtime.actor import AsyncActor, Ref, Request, request
+from hub.runtime.actor import AsyncActor, Ref, request
 from hub.runtime.clock import Clock
 from hub.storage import metering as rows
-from hub.storage.corrected import CorrectedReadings
 from hub.storage.database import Database
 from hub.storage.decisions import mark_dirty
 from hub.storage.metering import InstallationRow, MeteringPoint
@@ -50,161 +65,12 @@ STORE_TIMEOUT_S: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class PointView:
-    """A metering point with its installations by time, each with its series (None: removed)."""
-
-    point: MeteringPoint
-    installations: tuple[InstallationView, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class InstallationView:
-    """An installation and the series whose register it is."""
-
-    row: InstallationRow
-    series: Series | None
-
-
-@dataclass(frozen=True, slots=True)
-class ListPoints(Request[tuple[PointView, ...]]):
-    """All metering points."""
-
-
-@dataclass(frozen=True, slots=True)
-class GetPoint(Request[PointView]):
-    """One metering point. Raises NotFound."""
-
-    id: str
-
-
-@dataclass(frozen=True, slots=True)
-class SavePoint(Request[PointView]):
-    """Create a point (``new``) or change one. Raises Refused ``WL-MET-001``, NotFound."""
-
-    id: str
-    changes: Mapping[str, Any]
-    new: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class RemovePoint(Request[None]):
-    """Remove a point with its installations; registers and readings stay. Raises NotFound."""
-
-    id: str
-
-
-@dataclass(frozen=True, slots=True)
-class ListInstallations(Request[tuple[InstallationView, ...]]):
-    """Installations by time, of all points or of one."""
-
-    metering_point: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class GetInstallation(Request[InstallationView]):
-    """One installation. Raises NotFound."""
-
-    id: int
-
-
-@dataclass(frozen=True, slots=True)
-class AddInstallation(Request[InstallationView]):
-    """Attach a register to a point. ``fields`` are those of the API, values in the stored unit or ``unit``."""
-
-    metering_point: str
-    series: str
-    fields: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class PatchInstallation(Request[InstallationView]):
-    """Change an installation, such as closing it."""
-
-    id: int
-    fields: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class RemoveInstallation(Request[None]):
-    """Take an installation away. Raises NotFound."""
-
-    id: int
-
-
-@dataclass(frozen=True, slots=True)
-class Register:
-    """A register at a replacement: what the old one closes at and the new one opens at (None: by readings)."""
-
-    key: str
-    closing: float | None = None
-    opening: float | None = None
-    new_key: str | None = None
-    unit: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ReplaceDevice(Request[PointView]):
-    """Another meter takes the place of a device at ``at_ms``; one metering point goes on.
-
-    ``new_device`` may be the same id: then the meter behind it was swapped and its registers fall. Without
-    ``registers`` all counters of the old device go on, each closing with its last reading.
-    """
-
-    device: str
-    at_ms: int
-    new_device: str
-    registers: tuple[Register, ...] = ()
-    metering_point: str | None = None
-    note: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class ManualReading:
-    """A value that a person read off at a time."""
-
-    ts_ms: int
-    value: float
-
-
-@dataclass(frozen=True, slots=True)
-class StoreManual(Request[Stored]):
-    """Store what a person read off a meter, of a series or of a metering point's register.
-
-    ``unit`` is the one that the series is sent in where None (kWh for energy). A point without a register gets
-    a device of its own. Times may lie as far back as 2000.
-    """
-
-    readings: tuple[ManualReading, ...]
-    series: str | None = None
-    metering_point: str | None = None
-    register: str | None = None
-    unit: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ImportQuarantined(Request[Stored]):
-    """A person takes a reading out of the quarantine and stores it. Raises NotFound, Refused ``WL-MET-008``."""
-
-    id: int
-
-
-@dataclass(frozen=True, slots=True)
-class GetPointHistory(Request[PointFigures]):
-    """Energy of a metering point by buckets. Raises NotFound, Refused as ``GetHistory``."""
-
-    id: str
-    start_ms: int
-    end_ms: int
-    resolution: str = "auto"
-
-
-@dataclass(frozen=True, slots=True)
 class _Change:
-    """Installations as they become: to be written, and to be taken away; a point that comes first."""
+    """Installations as they become: to be written, and to be taken away; new points come first."""
 
     save: tuple[InstallationRow, ...] = ()
     remove: tuple[InstallationRow, ...] = ()
-    point: MeteringPoint | None = None
+    points: tuple[MeteringPoint, ...] = ()
 
 
 class MeteringActor(AsyncActor):
@@ -229,6 +95,7 @@ class MeteringActor(AsyncActor):
         self._device = device
         self._recorder = recorder
         self._zone = zone
+        self._replacement = Replacement(database, clock, registry, device)
 
     async def on_receive(self, message: Any) -> Any:
         """One line per request."""
@@ -365,8 +232,8 @@ class MeteringActor(AsyncActor):
         def job(conn: sa.Connection) -> tuple[list[InstallationRow], list[tuple[int, int, int]]]:
             touched = {row.installation.series for row in (*change.save, *change.remove)}
             before = {number: cuts_of(rows.installations_of(conn, number)) for number in touched}
-            if change.point is not None:
-                rows.save_point(conn, change.point)
+            for point in change.points:
+                rows.save_point(conn, point)
             for row in change.remove:
                 rows.delete_installation(conn, row.id)
             saved = []
@@ -378,8 +245,8 @@ class MeteringActor(AsyncActor):
                 saved.append(row)
             for number in touched:
                 refuse_overlap(rows.load_installations(conn, series=number))
-            for point in {row.metering_point for row in saved}:
-                point_unit(rows.load_installations(conn, point=point), self._by_no)
+            for id_ in {row.metering_point for row in saved}:
+                point_unit(rows.load_installations(conn, point=id_), self._by_no)
             dirty = [
                 (number, cut.at_ms - 1, cut.at_ms + 1)
                 for number in sorted(touched)
@@ -396,128 +263,10 @@ class MeteringActor(AsyncActor):
     # --- replacing a device
 
     async def _replace(self, wanted: ReplaceDevice) -> PointView:
-        old = self._registry.device(wanted.device)
-        registers = wanted.registers or tuple(
-            Register(one.key)
-            for one in self._registry.of_device(old.id)
-            if one.behaviour is Behaviour.COUNTER
-        )
-        if not registers:
-            raise Refused("WL-MET-004", f"{old.id} has no register to close", where="registers")
-        pairs = [(self._old_register(old.id, one), one) for one in registers]
-        fresh = await self._new_registers(wanted.new_device, pairs)
-        point, known = await self._point_of(wanted, [series for series, _ in pairs])
-        save: list[InstallationRow] = []
-        for (series, register), new in zip(pairs, fresh, strict=True):
-            save += await self._swap(point.id, series, new, register, wanted)
-        await self._change(_Change(save=tuple(save), point=None if known else point))
-        if wanted.new_device != old.id:
-            await self._inherit(old.id, wanted.new_device)
-        return await self._point(point.id)
-
-    def _old_register(self, device: str, register: Register) -> Series:
-        series = self._registry.find(device, register.key)
-        if series is None or series.behaviour is not Behaviour.COUNTER:
-            raise Refused("WL-MET-004", f"{device} has no register {register.key[:80]!r}", where="registers")
-        return series
-
-    async def _new_registers(self, device: str, pairs: Sequence[tuple[Series, Register]]) -> list[Series]:
-        """The new device's registers; they are declared where the device has not spoken yet."""
-        infos = [
-            SeriesInfo(
-                register.new_key or old.key, old.quantity, old.behaviour, old.sent_unit or None, old.direction
-            )
-            for old, register in pairs
-        ]
-        if any(self._registry.find(device, info.key) is None for info in infos):
-            await request(
-                self._device,
-                Declare(DeviceInfo(device), tuple(infos), "", "", discovery="auto"),
-                timeout_s=DECLARE_TIMEOUT_S,
-            )
-        found = []
-        for info in infos:
-            series = self._registry.find(device, info.key)
-            if (
-                series is None
-                or series.quantity is not info.quantity
-                or series.behaviour is not info.behaviour
-            ):
-                raise Refused("WL-MET-004", f"{device}.{info.key} is no such register", where="registers")
-            found.append(series)
-        return found
-
-    async def _point_of(self, wanted: ReplaceDevice, series: Sequence[Series]) -> tuple[MeteringPoint, bool]:
-        """The point that these registers are installed at, else the one named, else a new one."""
-        for one in series:
-            installed = await self._database.read(
-                lambda conn, no=one.no: rows.load_installations(conn, series=no)  # type: ignore[misc]  # bound per turn
-            )
-            for row in installed:
-                if row.installation.from_ms <= wanted.at_ms < row.installation.end_ms:
-                    return await self._found_point(row.metering_point), True
-        id_ = wanted.metering_point or wanted.device
-        known = await self._database.read(lambda conn: rows.find_point(conn, id_))
-        if known is not None:
-            return known, True
-        name = self._registry.device(wanted.device).name
-        kind = kind_of(series[0].quantity)
-        return checked_point(MeteringPoint(id_, name, kind, created_ms=self._clock.now_ms())), False
-
-    async def _swap(
-        self, point: str, old: Series, new: Series, register: Register, wanted: ReplaceDevice
-    ) -> list[InstallationRow]:
-        """The row that closes and the row that opens."""
-        at_ms, now_ms = wanted.at_ms, self._clock.now_ms()
-
-        def job(conn: sa.Connection) -> tuple[list[InstallationRow], int, float | None]:
-            readings = CorrectedReadings.of(conn, old.no)
-            first = readings.after(-1, 1)
-            last = readings.before(at_ms + 1, 1)
-            return (
-                rows.load_installations(conn, series=old.no),
-                int(first.ts_ms[0]) if len(first.ts_ms) else at_ms - 1,
-                float(last.values[0]) if len(last.values) else None,
-            )
-
-        installed, first_ms, last_value = await self._database.read(job)
-        here = [row for row in installed if row.installation.from_ms <= at_ms < row.installation.end_ms]
-        began = here[0] if here else InstallationRow(
-            0, point, Installation(old.no, min(first_ms, at_ms - 1)), created_ms=now_ms
-        )  # fmt: skip
-        closing = stored_value(old, register.closing, register.unit)
-        opening = stored_value(new, register.opening, register.unit)
-        closed, note = checked_installation(
-            began.installation,
-            {"to_ms": at_ms, "closing": last_value if closing is None else closing, "note": began.note},
-            old,
-        )
-        opened, _ = checked_installation(
-            Installation(new.no, at_ms, factor=began.installation.factor,
-                         calorific_value=began.installation.calorific_value,
-                         state_number=began.installation.state_number),
-            {"opening": opening}, new,
-        )  # fmt: skip
-        if began.id and began.installation.to_ms is not None:
-            opened = replace(opened, to_ms=began.installation.to_ms)
-        return [
-            replace(began, installation=closed, note=note),
-            InstallationRow(0, point, opened, wanted.note, now_ms),
-        ]
-
-    async def _inherit(self, old_id: str, new_id: str) -> None:
-        """Role, area and parent of the old device where the new one has none."""
-        old = self._registry.device(old_id)
-        new = (await request(self._device, GetDevice(new_id))).device
-        changes: dict[str, str | None] = {}
-        if new.role is Role.NONE and old.role is not Role.NONE:
-            changes["role"] = old.role.value
-        if new.area is None and old.area:
-            changes["area"] = old.area
-        if new.parent is None and old.parent and old.parent != new_id:
-            changes["parent"] = old.parent
-        if changes:
-            await request(self._device, PatchDevice(new_id, changes))
+        planned = await self._replacement.plan(wanted)
+        await self._change(_Change(save=planned.save, points=planned.points))
+        await self._replacement.inherit(wanted)
+        return await self._point(planned.main)
 
     # --- meters that people read
 

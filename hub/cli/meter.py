@@ -75,7 +75,7 @@ async def _store(
     register: str | None,
 ) -> dict[str, Any]:
     """By the same actors as in the hub; figures follow when the hub starts."""
-    from hub.actors.metering import ManualReading, StoreManual
+    from hub.actors.metering_requests import ManualReading, StoreManual
     from hub.cli.offline import note_in_trail, open_metering
     from hub.runtime.actor import request
 

@@ -8,7 +8,7 @@ from typing import Any
 from aiohttp import web
 
 from hub.actors.history import RESOLUTIONS
-from hub.actors.metering import (
+from hub.actors.metering_requests import (
     AddInstallation,
     GetInstallation,
     GetPoint,

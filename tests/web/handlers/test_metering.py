@@ -315,3 +315,55 @@ async def test_a_reading_that_was_kept_aside_can_be_imported(house: House) -> No
     readings = await house.get(f"/api/v1/series/m.energy/readings?start={read_ms - 1}")
     assert readings.json["value"] == [12_500.0]
     assert (await house.post(f"/api/v1/quarantine/{kept['id']}/import")).status == 404
+
+
+async def test_a_gateway_of_electricity_and_gas_is_replaced_at_a_point_for_each(house: House) -> None:
+    at = today(house) - 24 * HOUR_MS
+    for key, step in (("energy_import", 800.0), ("energy_export", 100.0), ("gas", 0.5)):
+        rows = [(at + hour * HOUR_MS, hour * step + 1000 * step) for hour in range(-10, 0)]
+        await store(house, "p1", rows, key=key)
+    await house.call("PATCH", "/api/v1/devices/p1", by="manager", json={"role": "grid", "area": "cellar"})
+
+    made = await put(house, "devices/p1/replace", device="p1-new", at=at)
+    for key, step in (("energy_import", 800.0), ("energy_export", 100.0), ("gas", 0.5)):
+        await store(house, "p1-new", [(at + hour * HOUR_MS, hour * step) for hour in range(10)], key=key)
+
+    assert made.json["id"] == "p1"
+    assert [one["id"] for one in (await house.get("/api/v1/metering-points")).json["items"]] == [
+        "p1",
+        "p1-gas",
+    ]
+    new = (await house.get("/api/v1/devices/p1-new")).json
+    assert (new["role"], new["area"]) == ("grid", "cellar")
+    span = (at - 12 * HOUR_MS, at + 12 * HOUR_MS)
+    assert await total(house, "p1", *span) == {"p1.import": 18 * 800.0, "p1.export": 18 * 100.0}
+    assert await total(house, "p1-gas", *span) == {"p1-gas.import": 9.0}
+    again = await house.post("/api/v1/devices/p1/replace", by="manager", json={"device": "third", "at": at})
+    assert (again.status, again.code) == (422, "WL-MET-003")
+    missing = await house.post("/api/v1/devices/no/replace", by="manager", json={"device": "third"})
+    assert missing.status == 404
+    later = {"device": "third", "at": house.hub.clock.now_ms() + DAY_MS}
+    assert (await house.post("/api/v1/devices/p1-new/replace", by="manager", json=later)).code == "WL-MET-004"
+
+
+async def test_a_point_follows_late_readings_and_corrections(house: House) -> None:
+    at = today(house) - 24 * HOUR_MS
+    await store(house, "old", [(at + hour * HOUR_MS, 1000.0 * hour) for hour in range(10) if hour != 5])
+    await put(house, "metering-points", id="p", name="P")
+    body = {"metering_point": "p", "series": "old.energy_import", "factor": 40}
+    await put(house, "installations", **body, **dated(at, at + 9 * HOUR_MS, opening=0, closing=9100))
+    assert await total(house, "p", at, at + DAY_MS) == {"p.import": 40 * 9100.0}
+
+    await store(house, "old", [(at + 5 * HOUR_MS, 4200.0)])
+    six = await total(house, "p", at, at + 5 * HOUR_MS)
+    made = await put(
+        house, "corrections", series="old.energy_import", action="value", start=at + 5 * HOUR_MS, value=4500,
+        reason="misread",
+    )  # fmt: skip
+    corrected = await total(house, "p", at, at + 5 * HOUR_MS)
+    await house.call("DELETE", f"/api/v1/corrections/{made.json['id']}", by="manager")
+    await derived(house)
+
+    assert (six["p.import"], corrected["p.import"]) == (40 * 4200.0, 40 * 4500.0)
+    assert await total(house, "p", at, at + 5 * HOUR_MS) == six
+    assert await total(house, "p", at, at + DAY_MS) == {"p.import": 40 * 9100.0}
