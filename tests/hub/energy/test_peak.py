@@ -79,6 +79,15 @@ def test_money_at_stake_is_what_the_bill_would_grow_by(more: dict[str, Any], sta
     assert found.at_stake_e8 / E8 == pytest.approx(expected * 4 if expected else stake)
 
 
+def test_inside_a_step_nothing_is_at_stake_and_beyond_it_the_next_one_is() -> None:
+    line = {"capacity": "P", "per": "month", "steps": [{"up_to_kw": 4.5, "price": 10}, {"price": 25}]}
+
+    found = state(tariff(line), history(1.0))
+
+    assert (found.billed_peak_w, found.at_stake_e8) == (4500, 15 * E8)
+    assert state(tariff(line), history(1.0), power_w=4000).at_stake_e8 == 0
+
+
 def test_a_mean_of_twelve_months_moves_by_a_twelfth_for_twelve_bills() -> None:
     since = midnight("2025-04-01")
     usage = history(1.0, (QUARTER - since) // SLOT_MS - 300, since)
