@@ -26,7 +26,7 @@ from hub.energy.components import (
     Tier,
 )
 from hub.energy.money import E8, MWH_PER_KWH, Bools, Int64, decimal_text, exact_dot, exact_sum, round_fraction
-from hub.energy.peaks import MonthPeak, basis_mw, month_peaks
+from hub.energy.peaks import MonthPeak, basis_mw, charge, month_peaks
 from hub.energy.rating import Rated, Rating, rate
 from hub.energy.slots import SLOT_MS
 from hub.energy.tariff import Version
@@ -35,6 +35,7 @@ from hub.energy.usage import Usage
 from hub.model.quality import Quality, shares
 
 _MW_PER_KW: Final = 1_000_000
+_ZERO: Final = Fraction(0)
 _FIXED: Final = Quality(1.0, 0.0, 0.0, 0.0, 0.0)
 """A fixed charge needs no measurement."""
 
@@ -293,20 +294,24 @@ class SideLines:
         holds, _ = stretch.wide.when(line.when)
         peaks = month_peaks(line, clock, energy, known & holds)
         months = np.unique(stretch.rating.clock.month).tolist()
-        quantity = Fraction(0)
-        for month in months:
-            power_kw = basis_mw(line, month, peaks) / _MW_PER_KW
-            quantity += power_kw * self._length(line.per, month)
-        price = Fraction(line.price_e8, E8) / (12 if line.per is Per.YEAR else 1)
-        whole = len(months) == 1 and line.per is not Per.DAY and self._length(line.per, months[0]) == 1
-        unit = "kW" if whole else "kW·day" if line.per is Per.DAY else "kW·month"
+        lengths = [self._length(line.per, month) for month in months]
+        powers = [basis_mw(line, month, peaks) for month in months]
+        part = Fraction(1, 12) if line.per is Per.YEAR else Fraction(1)
+        total = sum(
+            (charge(line, power) * part * long for power, long in zip(powers, lengths, strict=True)), _ZERO
+        )
+        kilowatts = sum(
+            (power / _MW_PER_KW * long for power, long in zip(powers, lengths, strict=True)), _ZERO
+        )
+        unit = "day" if line.per is Per.DAY else "month"
+        whole = lengths == [1] and line.per is not Per.DAY
         self._add(
             line.name,
             Kind.CAPACITY,
-            quantity=quantity,
-            unit=unit,
-            amount=quantity * price,
-            unit_price=price,
+            quantity=sum(lengths, _ZERO) if line.steps else kilowatts,
+            unit=unit if line.steps else "kW" if whole else f"kW·{unit}",
+            amount=total,
+            unit_price=None if line.steps else Fraction(line.price_e8, E8) * part,
             quality=_FIXED if line.basis is Basis.CONTRACTED else stretch.quality(),
             formula=capacity_text(line),
         )

@@ -61,6 +61,8 @@ def block_text(line: Tier, number: int) -> str:
 def capacity_text(line: Capacity) -> str:
     """Price and basis of a capacity line."""
     price = f"{decimal_text(Fraction(line.price_e8, E8), least=2, most=8)} per kW and {line.per}"
+    if line.steps:
+        price = f"{len(line.steps)} steps per {line.per}"
     match line.basis:
         case Basis.CONTRACTED:
             return f"{price}, contracted power"

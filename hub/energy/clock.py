@@ -22,6 +22,7 @@ from hub.model.times import utc
 _BORDERS: Final = {Per.DAY: local_days, Per.MONTH: local_months, Per.YEAR: local_years}
 _DAY_MS: Final = 86_400_000
 _EPOCH: Final = date(1970, 1, 1)
+_LAST_MS: Final = (date(2200, 1, 1) - _EPOCH).days * _DAY_MS  # where the calendar ends
 Int32 = NDArray[np.int32]
 
 
@@ -96,7 +97,7 @@ def _borders(zone: str, per: Per, first_year: int, last_year: int) -> tuple[Int6
     """Starts and ends of all local days, months or years of some years; without days that the zone skipped."""
     start_ms = (date(first_year, 1, 1) - _EPOCH).days * _DAY_MS - 2 * _DAY_MS
     end_ms = (date(last_year + 1, 1, 1) - _EPOCH).days * _DAY_MS + 2 * _DAY_MS
-    found = _BORDERS[per](zone, max(start_ms, 0), end_ms)
+    found = _BORDERS[per](zone, max(start_ms, 0), min(end_ms, _LAST_MS))
     there = found.start_ms < found.end_ms
     return found.start_ms[there], found.end_ms[there]
 

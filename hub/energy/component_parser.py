@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from hub.energy.block_parser import parse_blocks
 from hub.energy.components import (
     Basis,
     Block,
@@ -27,7 +28,6 @@ from hub.energy.money import MWH_PER_KWH
 from hub.energy.when import ALWAYS, Times, parse_when
 
 MAX_LINES: Final = 60
-_MAX_BLOCKS: Final = 20
 _MW_PER_KW: Final = 1_000_000
 _PERS: Final = tuple(Per)
 LINE_KEYS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -37,7 +37,7 @@ LINE_KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     "standing": ("price", "per"),
     "capacity": (
         "price", "per", "basis", "months", "minimum_kw", "kw", "ratchet_percent",
-        "when", "interval_minutes", "top", "different_days",
+        "when", "interval_minutes", "top", "different_days", "steps",
     ),
     "tax": ("percent", "per_kwh", "on", "when"),
     "cap": ("per_kwh", "on", "when", "up_to_kwh", "per"),
@@ -174,51 +174,10 @@ def _formula(line: _Line) -> Formula | None:
 
 def _tier(line: _Line) -> Tier:
     line.fields.need("per", hint="day, month or year")
+    blocks: tuple[Block, ...] = ()
     if line.fields.need("blocks", hint="[{up_to_kwh: 200, price: 0.04}, {price: 0.055}]"):
-        items = line.fields.items("blocks", most=_MAX_BLOCKS)
-    else:
-        items = ()
-    if not items and line.fields.data.get("blocks") == []:
-        line.faults.at("blocks").add("WL-TAR-003", "there is no block", hint="{price: 0.055}")
-    blocks = tuple(_block(item, line.faults.at("blocks", index)) for index, item in enumerate(items))
-    _check_blocks(blocks, line.faults.at("blocks"))
+        blocks = parse_blocks(line.fields, "blocks", ("up_to_kwh", "up_to_kwh_per_day"))
     return Tier(line.name, line.per(Per.MONTH), blocks, line.when(), line.fields.flag("prorate"))
-
-
-def _block(item: object, faults: Faults) -> Block:
-    if not isinstance(item, Mapping):
-        faults.add("WL-TAR-001", "a block must be a mapping", hint="{up_to_kwh: 200, price: 0.04}")
-        return Block(0, 0)
-    fields = Fields(item, faults, ("up_to_kwh", "up_to_kwh_per_day", "price"))
-    fields.need("price")
-    per_day = fields.has("up_to_kwh_per_day")
-    if per_day and fields.has("up_to_kwh"):
-        faults.add("WL-TAR-034", "a block has one limit", hint="remove up_to_kwh or up_to_kwh_per_day")
-    key = "up_to_kwh_per_day" if per_day else "up_to_kwh"
-    limit = int(fields.number(key, low=0, places=6) * MWH_PER_KWH) if fields.has(key) else None
-    return Block(fields.price("price"), limit, per_day)
-
-
-def _check_blocks(blocks: Sequence[Block], faults: Faults) -> None:
-    limits = [block.limit_mwh for block in blocks]
-    if not limits:
-        return
-    if limits[-1] is not None:
-        faults.at(len(limits) - 1).add(
-            "WL-TAR-032", "the last block has a limit", hint="leave up_to_kwh out of it"
-        )
-    for index, limit in enumerate(limits[:-1]):
-        before = limits[index - 1] if index else 0
-        if limit is None:
-            faults.at(index).add(
-                "WL-TAR-032", "only the last block may be without a limit", hint="add up_to_kwh"
-            )
-        elif before is not None and limit <= before:
-            faults.at(index).add("WL-TAR-032", "limits must rise from block to block", hint="sort the blocks")
-    if len({block.per_day for block in blocks[:-1]}) > 1:
-        faults.add(
-            "WL-TAR-034", "limits of one tier are all per day or none is", hint="use one of the two keys"
-        )
 
 
 def _standing(line: _Line) -> Standing:
@@ -229,7 +188,10 @@ def _standing(line: _Line) -> Standing:
 
 def _capacity(line: _Line) -> Capacity:
     fields = line.fields
-    fields.need("price", hint="per kW")
+    if not fields.has("steps"):
+        fields.need("price", hint="per kW, or steps")
+    elif fields.has("price"):
+        line.faults.at("price").add("WL-TAR-034", "a line has a price or steps, not both", hint="remove one")
     fields.need("per", hint="day, month or year")
     basis = Basis(fields.choice("basis", tuple(Basis), Basis.MONTHLY_PEAK))
     if basis is Basis.CONTRACTED:
@@ -259,6 +221,7 @@ def _capacity(line: _Line) -> Capacity:
         interval_minutes=interval,
         top=fields.whole("top", 1, low=1, high=31),
         different_days=fields.flag("different_days"),
+        steps=parse_blocks(fields, "steps", ("up_to_kw",)),
     )
 
 

@@ -55,7 +55,10 @@ class Energy:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A block of a tier, up to ``limit_mwh`` (None: all that is left), which may count per day of the period."""
+    """A block of a tier, up to ``limit_mwh`` (None: all that is left), which may count per day of the period.
+
+    For a step of a capacity charge the limit is in mW, and the price is for the whole step.
+    """
 
     price_e8: int
     limit_mwh: int | None = None
@@ -90,7 +93,8 @@ class Standing:
 class Capacity:
     """A price per kW. ``months`` is how far a mean or a ratchet looks; ``top`` how many highest intervals are meant.
 
-    ``ratchet`` is the share of the highest peak of the ``months`` before that is billed at least.
+    ``ratchet`` is the share of the highest peak of the ``months`` before that is billed at least. With ``steps``
+    the price is that of the step in which the power lies, whatever it is inside of it.
     """
 
     name: str
@@ -105,6 +109,7 @@ class Capacity:
     interval_minutes: int = 15
     top: int = 1
     different_days: bool = False
+    steps: tuple[Block, ...] = ()
 
     kind = Kind.CAPACITY
 

@@ -26,11 +26,11 @@ def check_coverage(
     owner = [number for number, (_, times, _) in enumerate(lines) for _ in times]
     parts = [when for _, times, _ in lines for when in times]
     days = np.stack([day_table(when, types).ravel() for when in parts])
-    kinds, first = np.unique(days, axis=1, return_index=True)
+    first = _different_columns(days)
     gap: tuple[int, Bools] | None = None
     overlaps: dict[int, tuple[int, int, Bools]] = {}
-    for active, day in sorted(zip(kinds.T, first.tolist(), strict=True), key=lambda one: one[1]):
-        hours = _hours_of_day(parts, owner, np.flatnonzero(active).tolist())
+    for day in first:
+        hours = _hours_of_day(parts, owner, np.flatnonzero(days[:, day]).tolist())
         covered = np.zeros(QUARTERS, np.bool_)
         for line, own in hours.items():
             twice = covered & own
@@ -48,6 +48,13 @@ def check_coverage(
         where = f" of group {group!r}" if group else ""
         text = f"no energy line{where} prices {moment(*gap, types)}"
         faults.add("WL-TAR-013", text, hint='add a line with "when: otherwise"')
+
+
+def _different_columns(table: Bools) -> list[int]:
+    """Positions of the first of each set of equal columns, in their order."""
+    packed = np.ascontiguousarray(np.packbits(table, axis=0).T)
+    keys = packed.view(np.dtype((np.void, packed.shape[1]))).ravel()
+    return sorted(np.unique(keys, return_index=True)[1].tolist())
 
 
 def _hours_of_day(parts: Sequence[When], owner: Sequence[int], active: Sequence[int]) -> dict[int, Bools]:

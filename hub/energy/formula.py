@@ -22,6 +22,7 @@ from hub.energy.money import MAX_ABS, Bools, Int64
 
 MAX_CHARS: Final = 400
 _MAX_DEPTH: Final = 30
+_MAX_DEGREE: Final = 4
 _TOKEN: Final = re.compile(
     r"\s*(?:(\d+(?:\.\d*)?(?:[eE][+-]?\d{1,2})?|\.\d+)|([A-Za-z_]\w*)|(<=|>=|==|!=|[-+*/(),<>]))", re.ASCII
 )
@@ -99,11 +100,15 @@ def parse_formula(text: str) -> Formula:
 
 @dataclass(frozen=True, slots=True)
 class _Node:
-    """A parsed part: a number or, where ``truth`` is set, a condition."""
+    """A parsed part: a number or, where ``truth`` is set, a condition.
+
+    ``degree`` says how many prices are multiplied at most: digits, and with them the time it takes, grow with it.
+    """
 
     at: int
     number: _Number | None = None
     truth: _Truth | None = None
+    degree: int = 0
 
 
 class _Parser:
@@ -162,8 +167,10 @@ class _Parser:
             chosen = self.number(node)
             condition = self.truth(self.any_of())
             self.expect("else")
-            other = self.number(self.choice())
-            node = _Node(node.at, number=lambda run: decimals.pick(condition(run), chosen(run), other(run)))
+            last = self.choice()
+            node = _Node(
+                node.at, _picked(condition, chosen, self.number(last)), degree=max(node.degree, last.degree)
+            )
         self.depth -= 1
         return node
 
@@ -203,15 +210,21 @@ class _Parser:
     def sum(self) -> _Node:
         node = self.product()
         while sign := self.take("+", "-"):
-            left, right = self.number(node), self.number(self.product())
-            node = _Node(node.at, number=_added(left, right, minus=sign == "-"))
+            left, other = self.number(node), self.product()
+            number = _added(left, self.number(other), minus=sign == "-")
+            node = _Node(node.at, number, degree=max(node.degree, other.degree))
         return node
 
     def product(self) -> _Node:
         node = self.signed()
         while sign := self.take("*", "/"):
-            left, right = self.number(node), self.number(self.signed())
-            node = _Node(node.at, number=_divided(left, right) if sign == "/" else _multiplied(left, right))
+            left, other = self.number(node), self.signed()
+            right, degree = self.number(other), node.degree + other.degree
+            if degree > _MAX_DEGREE:
+                raise FormulaError(f"multiplies more than {_MAX_DEGREE} prices", other.at)
+            node = _Node(
+                node.at, _divided(left, right) if sign == "/" else _multiplied(left, right), degree=degree
+            )
         return node
 
     def signed(self) -> _Node:
@@ -222,7 +235,7 @@ class _Parser:
         node = self.atom()
         if minus:
             inner = self.number(node)
-            return _Node(at, number=lambda run: decimals.negative(inner(run)))
+            return _Node(at, lambda run: decimals.negative(inner(run)), degree=node.degree)
         return node
 
     def atom(self) -> _Node:
@@ -240,29 +253,30 @@ class _Parser:
         if self.token == "(":
             return self.call(token, at)
         self.names.add(token)
-        return _Node(at, number=lambda run: run.columns[token])
+        return _Node(at, number=lambda run: run.columns[token], degree=1)
 
     def call(self, name: str, at: int) -> _Node:
         if name not in _FUNCTIONS:
             raise FormulaError(f"{name!r} is no function; there are {', '.join(_FUNCTIONS)}", at)
         self.expect("(")
-        parts = [self.number(self.choice())]
+        inside = [self.choice()]
         places = 0
         while self.take(","):
             if name == "round":
                 places = self.places()
                 break
-            parts.append(self.number(self.choice()))
+            inside.append(self.choice())
         self.expect(")")
+        parts, degree = [self.number(one) for one in inside], max(one.degree for one in inside)
         if name == "round":
-            return _Node(at, number=lambda run: parts[0](run).at_places(places))
+            return _Node(at, lambda run: parts[0](run).at_places(places), degree=degree)
         if name == "abs":
             if len(parts) != 1:
                 raise FormulaError("'abs' takes one number", at)
-            return _Node(at, number=_absolute(parts[0]))
+            return _Node(at, _absolute(parts[0]), degree=degree)
         if len(parts) < 2:
             raise FormulaError(f"{name!r} takes two numbers or more", at)
-        return _Node(at, number=_extreme(parts, largest=name == "max"))
+        return _Node(at, _extreme(parts, largest=name == "max"), degree=degree)
 
     def places(self) -> int:
         if not self.token.isdigit() or int(self.token) > 8:
@@ -296,6 +310,10 @@ def _constant(token: str, at: int) -> Decimals:
     if number > MAX_ABS or places > 16:
         raise FormulaError(f"{token!r} is too large or has too many digits", at)
     return Decimals.constant(int(number.scaleb(places)), places)
+
+
+def _picked(condition: _Truth, chosen: _Number, other: _Number) -> _Number:
+    return lambda run: decimals.pick(condition(run), chosen(run), other(run))
 
 
 def _added(left: _Number, right: _Number, *, minus: bool) -> _Number:

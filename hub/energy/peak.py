@@ -14,15 +14,14 @@ import numpy as np
 from hub.energy.bill import MonthPeak, needed_ms
 from hub.energy.clock import SlotClock, period_of, slot_clock
 from hub.energy.components import Basis, Capacity, Per
-from hub.energy.money import Rounding, round_fraction
-from hub.energy.peaks import Peak, basis_mw, month_peaks
+from hub.energy.money import E8, Rounding, round_fraction
+from hub.energy.peaks import Peak, basis_mw, charge, month_peaks
 from hub.energy.rating import Rating, stretches
 from hub.energy.slots import SLOT_MS
 from hub.energy.tariff import Tariff, Version
 from hub.energy.usage import Calendar, Usage
 from hub.energy.when import ALWAYS
 
-_MW_PER_KW: Final = 1_000_000
 _MW_PER_W: Final = 1000
 _LOOK_MS: Final = 120_000
 """Within the first two minutes a kettle looks like a new peak."""
@@ -183,7 +182,7 @@ def _interval(line: Capacity, clock: SlotClock, now: int) -> tuple[int, int]:
 
 def _threshold(line: Capacity, month: int, peaks: dict[int, Peak], day: int) -> Fraction:
     """A mean up to this changes nothing: the own peak so far, the minimum, a ratchet of earlier months."""
-    least = Fraction(line.minimum_mw)
+    least = max(Fraction(line.minimum_mw), _step_mw(line, month, peaks))
     if line.basis is Basis.BILLING_DEMAND:
         return max(basis_mw(line, month, peaks), least)
     if month not in peaks:
@@ -194,6 +193,15 @@ def _threshold(line: Capacity, month: int, peaks: dict[int, Peak], day: int) -> 
     if len(counted) < line.top:
         return least
     return max(Fraction(min(power for _, power in counted)), least)
+
+
+def _step_mw(line: Capacity, month: int, peaks: dict[int, Peak]) -> Fraction:
+    """The end of the step that is paid anyway; 0 without steps."""
+    if not line.steps:
+        return Fraction(0)
+    power = basis_mw(line, month, peaks)
+    limits = [one.limit_mwh for one in line.steps if one.limit_mwh is not None]
+    return Fraction(next((limit for limit in limits if power <= limit), 0))
 
 
 def _usual_w(month: int, peaks: dict[int, Peak]) -> float:
@@ -217,9 +225,9 @@ def _at_stake(
     for line, holds in lines:
         before = month_peaks(line, clock, closed.import_mwh, closed.import_known & holds)
         after = month_peaks(line, clock, ended.import_mwh, ended.import_known & holds)
-        more = basis_mw(line, month, after) - basis_mw(line, month, before)
-        total += max(more, Fraction(0)) / _MW_PER_KW * line.price_e8 * _months_at_stake(line, clock, now)
-    return round_fraction(total, Rounding.HALF_EVEN)
+        more = charge(line, basis_mw(line, month, after)) - charge(line, basis_mw(line, month, before))
+        total += max(more, Fraction(0)) * _months_at_stake(line, clock, now)
+    return round_fraction(total * E8, Rounding.HALF_EVEN)
 
 
 def _months_at_stake(line: Capacity, clock: SlotClock, now: int) -> Fraction:

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Final
 
 import numpy as np
 
 from hub.energy.clock import SlotClock, month_text, steps_of
 from hub.energy.components import Basis, Capacity
-from hub.energy.money import Bools, Int64
+from hub.energy.money import E8, Bools, Int64
 from hub.energy.slots import SLOT_MS
+
+_MW_PER_KW: Final = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +83,14 @@ def _intervals(minutes: int, clock: SlotClock, energy_mwh: Int64, holds: Bools) 
     length = np.diff(np.append(start, len(clock)))
     energy = np.add.reduceat(np.where(holds, energy_mwh, 0), start)
     return start, (energy * 8 + length) // (2 * length), np.logical_or.reduceat(holds, start)
+
+
+def charge(line: Capacity, power_mw: Fraction) -> Fraction:
+    """What one period of a whole price costs at a power, in currency: by the kW, or by the step."""
+    if not line.steps:
+        return power_mw / _MW_PER_KW * Fraction(line.price_e8, E8)
+    step = next(one for one in line.steps if one.limit_mwh is None or power_mw <= one.limit_mwh)
+    return Fraction(step.price_e8, E8)
 
 
 def basis_mw(line: Capacity, month: int, peaks: Mapping[int, Peak]) -> Fraction:

@@ -84,7 +84,7 @@ def project(
         Refused: as :func:`hub.energy.bill.bill`.
     """
     now_ms = min(max(now_ms - now_ms % SLOT_MS, start_ms), end_ms)
-    first_ms = min(usage.first_ms, history_from_ms(tariff, calendar, start_ms, end_ms, now_ms))
+    first_ms = history_from_ms(tariff, calendar, start_ms, end_ms, now_ms)
     last_ms = max(needed_ms(tariff, calendar, start_ms, end_ms)[1], end_ms)
     slots = (last_ms - first_ms) // SLOT_MS
     clock = slot_clock(calendar, first_ms, slots)

@@ -114,7 +114,8 @@ def parse_tariff(data: Mapping[str, Any], *, currency: str = "EUR") -> Tariff:
     )
     if faults.found:
         raise TariffProblems(sorted(faults.found, key=_by_path))
-    return replace(tariff, data=_plain(data))
+    head = {"id": tariff.id, "name": tariff.name, "metering_point": tariff.metering_point, "currency": unit}
+    return replace(tariff, data={**head, "versions": _plain(data["versions"])})
 
 
 def _by_path(problem: Problem) -> tuple[tuple[bool, int, str], ...]:

@@ -57,7 +57,7 @@ ALWAYS: Final[Times] = (When(),)
 _ANY: Final = When()
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=256)
 def day_table(when: When, types: tuple[str, ...]) -> Bools:
     """Days on which it holds, of shape (kinds of days, holiday, weekday, day of a leap year)."""
     weekday = np.isin(np.arange(7), list(when.days))

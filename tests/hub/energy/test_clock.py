@@ -84,6 +84,11 @@ def test_periods_and_midnights() -> None:
     )
 
 
+@pytest.mark.parametrize("day", ["1971-03-01", "2199-11-30"])
+def test_the_whole_calendar_has_months(day: str) -> None:
+    assert days_within("Europe/Paris", *period_of("Europe/Paris", midnight(day), Per.MONTH)) in (30, 31)
+
+
 def test_steps_are_stretches_of_one_number() -> None:
     clock = slot_clock(Calendar("Europe/Paris"), midnight("2026-03-28"), 300)
 

@@ -115,6 +115,8 @@ def test_a_price_beyond_all_reason_is_unknown() -> None:
         ("a @ b", 2),
         ("1 <", 3),
         ("a and b", 0),
+        ("a * a * b * b / a", 16),
+        ("a * (b + a * max(b, a * a * a))", 5),
         ("0x10", 1),
         ("1_000", 1),
         ("√2", 0),

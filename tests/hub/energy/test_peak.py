@@ -69,14 +69,22 @@ def test_headroom_is_what_may_be_switched_on_or_must_be_switched_off() -> None:
         ({"minimum_kw": 9}, 0.0),
         ({"basis": "contracted", "kw": 3}, 0.0),
         ({"when": {"hours": "00:00-12:00"}}, 0.0),
-        ({"top": 2}, 2.0),  # 4 and 0.5 kW so far
+        ({"top": 2}, 9.0),  # 4 and 0.5 kW so far: 2.25 kW more in the mean
     ],
 )
 def test_money_at_stake_is_what_the_bill_would_grow_by(more: dict[str, Any], stake: float) -> None:
     found = state(contract(**more), history(1.0))
 
-    expected = {"top": (4 + 5) / 2 - (4 + 0.5) / 2}.get(next(iter(more), ""))
-    assert found.at_stake_e8 / E8 == pytest.approx(expected * 4 if expected else stake)
+    assert found.at_stake_e8 / E8 == pytest.approx(stake)
+
+
+def test_inside_a_step_nothing_is_at_stake_and_beyond_it_the_next_one_is() -> None:
+    line = {"capacity": "P", "per": "month", "steps": [{"up_to_kw": 4.5, "price": 10}, {"price": 25}]}
+
+    found = state(tariff(line), history(1.0))
+
+    assert (found.billed_peak_w, found.at_stake_e8) == (4500, 15 * E8)
+    assert state(tariff(line), history(1.0), power_w=4000).at_stake_e8 == 0
 
 
 def test_a_mean_of_twelve_months_moves_by_a_twelfth_for_twelve_bills() -> None:

@@ -67,6 +67,18 @@ def test_what_comes_after_now_is_not_looked_at() -> None:
     assert project(ENERGY, usage, {}, PARIS, START, END, NOW).expected.total_e8 == (31 * 24 + 1) * E8
 
 
+def test_more_history_than_it_reads_changes_nothing() -> None:
+    long, short = (
+        varied(midnight("2025-01-01"), NOW // SLOT_MS * SLOT_MS),
+        NOW // SLOT_MS * SLOT_MS - 57 * 96 * SLOT_MS,
+    )
+    recent = long.grid(short, (long.end_ms - short) // SLOT_MS)
+
+    assert project(ENERGY, long, {}, PARIS, START, END, NOW) == project(
+        ENERGY, recent, {}, PARIS, START, END, NOW
+    )
+
+
 def test_prices_that_are_published_are_kept() -> None:
     usage = flat(SINCE, NOW // SLOT_MS * SLOT_MS, KWH // 4)
     slots = (END - SINCE) // SLOT_MS

@@ -203,6 +203,19 @@ def test_a_cap_cannot_work_on_a_tier() -> None:
     ]
 
 
+def test_steps_of_power_rise_and_stand_for_the_price() -> None:
+    steps = [{"up_to_kw": 5, "price": 1}, {"up_to_kw": 2, "price": 1}, {"price": 3}]
+    line = {"capacity": "C", "per": "month", "price": 1, "steps": steps}
+
+    assert problems(lines(line)) == [
+        ("versions.0.import.0.price", "WL-TAR-034"),
+        ("versions.0.import.0.steps.1", "WL-TAR-032"),
+    ]
+    assert problems(lines({**line, "price": None, "steps": []})) == [
+        ("versions.0.import.0.steps", "WL-TAR-003")
+    ]
+
+
 def test_names_are_unique_on_a_side() -> None:
     assert problems(lines(E, {"tax": "E", "percent": 1})) == [("versions.0.import.1.tax", "WL-TAR-010")]
 

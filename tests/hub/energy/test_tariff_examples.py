@@ -391,9 +391,8 @@ def test_australian_blocks_per_day_with_stepped_feed_in() -> None:
     assert kwh(quarters) == exact_sum(first + rest for first, rest in used)
 
 
-def test_swedish_power_fee_of_the_three_highest_hours() -> None:
-    book = open_book("Europe/Stockholm", "2025-10-01", "2025-11-01", series={"spot": spot})
-    quarters = book.part("2025-10-01", "2025-11-01")
+def three_highest_hours(quarters: list[Quarter]) -> D:
+    """Mean power in kW of the three highest hours, each of another day."""
     hours: dict[tuple[date, int, object], D] = {}
     for one in quarters:
         key = (one.local.date(), one.local.hour, one.local.utcoffset())
@@ -401,7 +400,13 @@ def test_swedish_power_fee_of_the_three_highest_hours() -> None:
     best: dict[date, D] = {}
     for (day, _, _), used in hours.items():
         best[day] = max(best.get(day, D(0)), used)
-    power = exact_sum(sorted(best.values())[-3:]) / 3
+    return exact_sum(sorted(best.values())[-3:]) / 3
+
+
+def test_swedish_power_fee_of_the_three_highest_hours() -> None:
+    book = open_book("Europe/Stockholm", "2025-10-01", "2025-11-01", series={"spot": spot})
+    quarters = book.part("2025-10-01", "2025-11-01")
+    power = three_highest_hours(quarters)
     lines = [
         ("Spot", cents(energy(quarters, lambda q: q.price["spot"] + D("0.049")))),
         ("Grid transfer", cents(energy(quarters, "0.056"))),
@@ -417,3 +422,38 @@ def test_swedish_power_fee_of_the_three_highest_hours() -> None:
     ]
 
     assert amounts(billed("se-spot-power-fee", book, "2025-10-01", "2025-11-01")) == lines
+
+
+@pytest.mark.parametrize(
+    ("level", "step"), [(100, "100"), (300, "200"), (900, "340"), (1400, "480"), (3000, "620")]
+)
+def test_norwegian_steps_of_power(level: int, step: str) -> None:
+    book = open_book(
+        "Europe/Oslo", "2025-05-01", "2025-06-01", series={"spot": spot}, holidays=["2025-05-01"], level=level
+    )
+    quarters = book.part("2025-05-01", "2025-06-01")
+
+    def day(q: Quarter) -> bool:
+        return q.workday and not q.holiday and q.between(6, 22)
+
+    lines = [
+        ("Spot", cents(energy(quarters, lambda q: q.price["spot"] + D("0.031")))),
+        ("Grid day", cents(energy(quarters, "0.2450", day))),
+        ("Grid night and weekend", cents(energy(quarters, "0.1650", lambda q: not day(q)))),
+        ("Consumption tax", cents(energy(quarters, "0.1253"))),
+        ("Energy fund", cents(energy(quarters, "0.01"))),
+        ("Power step", D(step)),
+        ("Supplier fee", D("39.20")),
+    ]
+    lines.append(("VAT", share("25", lines)))
+    lines.append(("Surplus", cents(fed_in(quarters, lambda q: q.price["spot"]))))
+
+    power = three_highest_hours(quarters)
+    by_power = next(
+        fee
+        for limit, fee in ((2, "100"), (5, "200"), (10, "340"), (15, "480"), (999, "620"))
+        if power <= limit
+    )
+
+    assert by_power == step
+    assert amounts(billed("no-capacity-steps", book, "2025-05-01", "2025-06-01")) == lines
