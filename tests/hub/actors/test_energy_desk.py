@@ -8,19 +8,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import sqlalchemy as sa
 
-from hub.actors.device import PatchDevice
+from hub.actors.device_requests import PatchDevice
 from hub.actors.energy_desk import EnergyDesk
 from hub.actors.energy_months import PriceBook
 from hub.actors.energy_requests import GetEnergySums
 from hub.energy.allocation import SlotPrices
 from hub.energy.asked import asked, compared, custom, day_start_ms
 from hub.energy.figures import flow_mwh, self_sufficiency, summary_json
+from hub.energy.installations import Installation
 from hub.energy.slots import SLOT_MS, SlotColumns
 from hub.energy.stock import CARRIED
 from hub.model.series import Role
 from hub.runtime.actor import request
-from hub.storage import slots
+from hub.storage import metering, slots
+from hub.storage.metering import InstallationRow
 from tests.hub.actors.house import NOW_MS, House, running_house
 
 DAY_MS = 86_400_000
@@ -210,6 +213,27 @@ async def test_days_without_data_are_unknown_and_not_zero(tmp_path: Path) -> Non
 
         assert figures == [24_000.0, 0.0, None, None, None, None, None]
         assert summary_json(found.whole, 0, found.now_ms)["complete"] == round(2 / 7, 6)
+
+
+async def test_a_factor_of_a_transformer_counts_from_its_day_on(tmp_path: Path) -> None:
+    zone = "UTC"
+    async with running_house(tmp_path, zone=zone) as house:
+        (register,) = await meter(house, "main", Role.GRID, "energy_import")
+        start_ms, end_ms = span(zone, date(2025, 5, 5))
+        await put(house, register, start_ms, [KW_SLOT] * 192)
+        desk = EnergyDesk(house.database, house.registry, zone)
+        before = await desk.sums(start_ms, end_ms + DAY_MS, "1d")
+        row = InstallationRow(0, "grid", Installation(register, end_ms, factor=40.0))
+
+        def install(conn: sa.Connection) -> None:
+            metering.save_point(conn, metering.MeteringPoint("grid", "Grid"))
+            metering.insert_installation(conn, row)
+
+        await house.database.write(install)
+        after = await desk.sums(start_ms, end_ms + DAY_MS, "1d")
+
+        assert flow_mwh(before.sums, "import").tolist() == [96 * KW_SLOT, 96 * KW_SLOT]
+        assert flow_mwh(after.sums, "import").tolist() == [96 * KW_SLOT, 40 * 96 * KW_SLOT]
 
 
 async def test_the_actor_answers_by_what_it_derives(tmp_path: Path) -> None:

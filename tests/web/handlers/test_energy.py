@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from hub.actors.device import Declare, PatchDevice
+from hub.actors.device_requests import Declare, PatchDevice
 from hub.actors.processing import WorkNow
 from hub.actors.recorder import StoreReadings
 from hub.model.reading import ReadingBatch
