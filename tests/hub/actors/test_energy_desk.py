@@ -253,7 +253,7 @@ async def test_the_actor_answers_by_what_it_derives(tmp_path: Path) -> None:
 
         assert [int(value) for value in flow_mwh(found.sums, "use")] == [800_000] * 8
         assert [int(value) for value in flow_mwh(found.sums, "export")] == [200_000] * 8
-        assert self_sufficiency(found.whole, 0) == 0.5
+        assert self_sufficiency(found.whole) == [0.5]
 
 
 # --- periods and comparisons, by the calendar
