@@ -22,7 +22,7 @@ from hub.energy.calendar import Buckets, local_days, local_hours, local_months
 from hub.energy.exact import times_factor
 from hub.energy.site_balance import Source, UseKind
 from hub.energy.site_meters import SiteMeter
-from hub.energy.site_slots import Laid, SiteSlots, grid_of, quality_series, site_slots, within
+from hub.energy.site_slots import MAX_SLOT_MWH, Laid, SiteSlots, grid_of, quality_series, site_slots, within
 from hub.energy.site_sums import SiteSums, reduced, summed
 from hub.energy.slots import SLOT_MS, Int64
 from hub.energy.stock import Stock
@@ -258,7 +258,7 @@ def _multiply(amounts: Mapping[int, Laid], factors: Sequence[Factor], first_ms: 
         low, high = (min(max(-(-(ms - first_ms) // SLOT_MS), 0), count) for ms in (one.from_ms, one.to_ms))
         if one.series in amounts and low < high:
             delta = amounts[one.series][0]
-            delta[low:high] = times_factor(delta[low:high], one.factor)
+            delta[low:high] = np.clip(times_factor(delta[low:high], one.factor), -MAX_SLOT_MWH, MAX_SLOT_MWH)
 
 
 def read_carbon(conn: sa.Connection, layout: Layout, first_ms: int, count: int) -> SlotCarbon | None:

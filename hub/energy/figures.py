@@ -182,7 +182,8 @@ def carbon_rows(sums: SiteSums) -> list[dict[str, Any]]:
 def _pending(column: Ints, sums: SiteSums, what: str) -> Ints:
     """What went into the battery counts once: charging is a use, and comes out again as others."""
     row = 1 + CARRIED.index(what)
-    return np.maximum(column.sum(axis=0) + sums.lost[row] + sums.change[row] - column[1], 0)
+    pending: Ints = np.maximum(column.sum(axis=0) + sums.lost[row] + sums.change[row] - column[1], 0)
+    return pending
 
 
 def self_sufficiency(sums: SiteSums) -> list[float | None]:
