@@ -14,6 +14,7 @@ from hub.actors.device_requests import PatchDevice
 from hub.actors.energy_desk import EnergyDesk
 from hub.actors.energy_months import PriceBook
 from hub.actors.energy_requests import GetEnergySums
+from hub.actors.processing import KeepHouse
 from hub.energy.allocation import SlotPrices
 from hub.energy.asked import asked, compared, custom, day_start_ms
 from hub.energy.figures import flow_mwh, self_sufficiency, summary_json
@@ -311,3 +312,19 @@ def test_any_range_is_compared_with_the_same_clocks() -> None:
         day_start_ms(zone, day) for day in (date(2024, 3, 29), date(2024, 3, 31))
     )
     assert compared(zone, part, "previous", NOW_MS).start_ms == one.start_ms + 2 * hour_ms
+
+
+async def test_rows_and_blocks_on_postgresql_give_the_same_year(tmp_path: Path, postgres_url: str) -> None:
+    async with running_house(tmp_path, url=postgres_url) as house:
+        (register,) = await meter(house, "main", Role.GRID, "energy_import")
+        first_ms = NOW_MS - 70 * DAY_MS
+        await house.store([(register, first_ms + at * 3_600_000, at * 100.0) for at in range(1000)])
+        await house.work()
+        ask = GetEnergySums(first_ms, NOW_MS, "1mo")
+        before = await request(house.ref("processing"), ask, timeout_s=60)
+        await request(house.ref("processing"), KeepHouse(), timeout_s=100)
+        desk = EnergyDesk(house.database, house.registry, house.zone)
+        after = await desk.sums(first_ms, NOW_MS, "1mo")
+
+        assert flow_mwh(before.whole, "import").tolist() == [99_900_000]
+        assert flow_mwh(before.sums, "import").tolist() == flow_mwh(after.sums, "import").tolist()
