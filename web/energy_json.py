@@ -15,13 +15,13 @@ from hub.energy.calendar import Buckets, label_of
 from hub.energy.figures import (
     FLOWS,
     Money,
-    carbon_json,
+    carbon_rows,
     comparison_json,
     energies,
     house_uses,
     kg,
     kwh_text,
-    money_json,
+    money_rows,
     self_sufficiency,
     summary_json,
     wh,
@@ -77,7 +77,7 @@ def balance(found: EnergySums, zone: str, resolution: str) -> dict[str, Any]:
         "charge_from": _fed(sums, [1]),
         "devices": _device_columns(sums),
         **_money_columns(sums),
-        "self_sufficiency": [self_sufficiency(sums, at) for at in range(len(sums))],
+        "self_sufficiency": self_sufficiency(sums),
         "quality": [None if one is None else one.as_json() for one in _qualities(found)],
         "total": summary(found, zone),
     }
@@ -114,8 +114,8 @@ def _device_columns(sums: SiteSums) -> dict[str, list[float | None]]:
 
 def _money_columns(sums: SiteSums) -> dict[str, Any]:
     told = (sums.seen.sum(axis=0) > 0).tolist()
-    money = [money_json(sums, at) if known else None for at, known in enumerate(told)]
-    carbon = [carbon_json(sums, at) if known else None for at, known in enumerate(told)]
+    money = [one if known else None for one, known in zip(money_rows(sums), told, strict=True)]
+    carbon = [one if known else None for one, known in zip(carbon_rows(sums), told, strict=True)]
     names = ("import", "export", "net", "pending_kwh", "export_pending_kwh")
     return {
         "cost": {name: [None if one is None else one[name] for one in money] for name in names},

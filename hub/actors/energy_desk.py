@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -24,6 +25,7 @@ from hub.actors.energy_months import (
     Span,
     Work,
     allocated,
+    installed_factors,
     month_of,
     month_to_come,
     read_site,
@@ -157,6 +159,13 @@ class EnergyDesk:
         self._layout = self._registry.version, layout
         return layout
 
+    async def _laid_out(self) -> Layout:
+        """The layout with the factors of installations, which are read each time: they change without a word."""
+        layout = self.layout()
+        numbers = {number for meter in layout.meters for number in meter.series()}
+        factors = await self._database.read(lambda conn: installed_factors(conn, numbers))
+        return replace(layout, factors=factors)
+
     def _carbon_series(self) -> int | None:
         found = [
             int(one.no)
@@ -174,8 +183,10 @@ class EnergyDesk:
 
     async def site(self, start_ms: int, end_ms: int) -> SiteSlots:
         """The columns of ``[start_ms, end_ms)``, widened to whole slots, as they were measured."""
-        meters = self.layout().meters
-        return await self._database.read(lambda conn: read_site(conn, meters, start_ms, end_ms))
+        layout = await self._laid_out()
+        return await self._database.read(
+            lambda conn: read_site(conn, layout.meters, start_ms, end_ms, layout.factors)
+        )
 
     async def sums(self, start_ms: int, end_ms: int, resolution: str) -> EnergySums:
         """The allocation of ``[start_ms, end_ms)`` by buckets; borders inside a slot are moved to its begin.
@@ -184,7 +195,7 @@ class EnergyDesk:
             Refused: ``WL-API-031`` too much for one answer, ``WL-API-032`` an empty range, ``WL-NRG-002``
                 a resolution without a calendar.
         """
-        layout = self.layout()
+        layout = await self._laid_out()
         span = _Range(slot_floor(start_ms), slot_floor(end_ms))
         grid, partial = self._grid(span, resolution)
         self._check_size(layout, grid, span, resolution)
@@ -205,7 +216,7 @@ class EnergyDesk:
 
     async def hours(self, start_ms: int, end_ms: int) -> list[Hours]:
         """Flows by hour of the months that touch ``[start_ms, end_ms)``."""
-        layout, span = self.layout(), _Range(start_ms, end_ms)
+        layout, span = await self._laid_out(), _Range(start_ms, end_ms)
         work = self._shelf.begin(layout)
         try:
             return [month.hours for month in await self._months(work, layout, self._touching(span))]
@@ -220,7 +231,7 @@ class EnergyDesk:
         """
         if end_ms - start_ms > SESSION_SPAN_MS:
             raise Refused("WL-API-031", "sessions are given for 400 days at most", where="start")
-        layout, span = self.layout(), _Range(slot_floor(start_ms), slot_floor(end_ms))
+        layout, span = await self._laid_out(), _Range(slot_floor(start_ms), slot_floor(end_ms))
         cars = [one.device for one in layout.meters if one.role is Role.EV and device in (None, one.device)]
         if not cars or span.end_ms <= span.start_ms:
             return ()
@@ -243,7 +254,7 @@ class EnergyDesk:
 
     async def media(self, start_ms: int, end_ms: int, resolution: str) -> MediaFound:
         """Gas, water and heat by buckets; borders inside a slot are moved to its begin."""
-        layout, span = self.layout(), _Range(slot_floor(start_ms), slot_floor(end_ms))
+        layout, span = await self._laid_out(), _Range(slot_floor(start_ms), slot_floor(end_ms))
         grid, _ = self._grid(span, resolution)
         self._check_size(layout, grid, span, resolution)
         devices = self._registry.devices
@@ -253,7 +264,7 @@ class EnergyDesk:
 
         def job(conn: sa.Connection) -> MediaFound:
             found = read_media(conn, meters, grid, self._settings.gas_kwh_per_m3)
-            pumps = read_heat_pumps(conn, meters, layout.meters, *span)
+            pumps = read_heat_pumps(conn, meters, layout.meters, *span, layout.factors)
             return MediaFound(grid, found, pumps, self._database.now_ms())
 
         return await self._database.read(job)

@@ -7,9 +7,10 @@ asked, and a change of a month makes those after it in its walk (and only those)
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from fractions import Fraction
 from typing import Final, Protocol
 
 import numpy as np
@@ -18,14 +19,16 @@ import sqlalchemy as sa
 from hub.energy.allocation import Allocation, Prices, Rule, SlotCarbon, allocate
 from hub.energy.asked import day_start_ms
 from hub.energy.calendar import Buckets, local_days, local_hours, local_months
+from hub.energy.exact import times_factor
 from hub.energy.site_balance import Source, UseKind
 from hub.energy.site_meters import SiteMeter
-from hub.energy.site_slots import Laid, SiteSlots, grid_of, quality_series, site_slots, within
+from hub.energy.site_slots import MAX_SLOT_MWH, Laid, SiteSlots, grid_of, quality_series, site_slots, within
 from hub.energy.site_sums import SiteSums, reduced, summed
 from hub.energy.slots import SLOT_MS, Int64
 from hub.energy.stock import Stock
 from hub.storage import slots
 from hub.storage.amounts import read_amounts
+from hub.storage.metering import load_installations
 
 HOUR_FLOWS: Final = ("import", "export", "production", "charge", "discharge", "use")
 KEPT_MONTHS: Final = 180
@@ -55,11 +58,22 @@ class EnergySettings:
 
 
 @dataclass(frozen=True, slots=True)
+class Factor:
+    """What the amounts of a series are multiplied by in ``[from_ms, to_ms)``."""
+
+    series: int
+    from_ms: int
+    to_ms: int
+    factor: Fraction
+
+
+@dataclass(frozen=True, slots=True)
 class Layout:
     """What the columns of a site are made of; months of another layout are worth nothing.
 
     ``carbon`` is the series of the grid's carbon intensity, ``carbon_mg`` the factor where it says nothing.
-    ``order`` names the devices that are fed first; in proportion where there are none.
+    ``order`` names the devices that are fed first; in proportion where there are none. ``factors`` are those of
+    installations that are not 1.
     """
 
     meters: tuple[SiteMeter, ...]
@@ -67,6 +81,7 @@ class Layout:
     carbon_mg: int | None
     prices: int
     order: tuple[str, ...] = ()
+    factors: tuple[Factor, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,13 +208,29 @@ def walk_of(zone: str, year: int) -> list[Span]:
     ]
 
 
-def read_site(conn: sa.Connection, meters: Sequence[SiteMeter], start_ms: int, end_ms: int) -> SiteSlots:
+def installed_factors(conn: sa.Connection, numbers: Collection[int]) -> tuple[Factor, ...]:
+    """Factors of installations of these series, but for those that change nothing."""
+    return tuple(
+        Factor(one.series, one.from_ms, one.end_ms, Fraction(repr(one.factor)))
+        for one in (row.installation for row in load_installations(conn))
+        if one.series in numbers and one.factor != 1.0
+    )
+
+
+def read_site(
+    conn: sa.Connection,
+    meters: Sequence[SiteMeter],
+    start_ms: int,
+    end_ms: int,
+    factors: Sequence[Factor] = (),
+) -> SiteSlots:
     """The columns of a site over ``[start_ms, end_ms)``, widened to whole slots."""
     first_ms, count = grid_of(start_ms, end_ms)
     after_ms = first_ms + count * SLOT_MS
     charges = [meter.soc for meter in meters if meter.soc is not None]
     numbers = sorted({number for meter in meters for number in meter.series()} - set(charges))
     amounts = _laid(conn, numbers, first_ms, count)
+    _multiply(amounts, factors, first_ms, count)
     # quality is as much again to read, so only of what decides
     deciding = sorted(quality_series(meters, count, amounts))
     found = slots.read(conn, deciding, slots.SLOT, first_ms, after_ms, ("quality",))
@@ -219,6 +250,15 @@ def _laid(conn: sa.Connection, numbers: Sequence[int], first_ms: int, count: int
             at = (piece.start_ms - first_ms) // SLOT_MS
             delta[at], known[at] = within(piece.delta, piece.known), piece.known
     return laid
+
+
+def _multiply(amounts: Mapping[int, Laid], factors: Sequence[Factor], first_ms: int, count: int) -> None:
+    """Transformers and the like, in place; a slot takes the installation at its beginning."""
+    for one in factors:
+        low, high = (min(max(-(-(ms - first_ms) // SLOT_MS), 0), count) for ms in (one.from_ms, one.to_ms))
+        if one.series in amounts and low < high:
+            delta = amounts[one.series][0]
+            delta[low:high] = np.clip(times_factor(delta[low:high], one.factor), -MAX_SLOT_MWH, MAX_SLOT_MWH)
 
 
 def read_carbon(conn: sa.Connection, layout: Layout, first_ms: int, count: int) -> SlotCarbon | None:
@@ -251,7 +291,7 @@ def allocated(
 
     ``stops_ms`` are times at which the inventory is told.
     """
-    site = read_site(conn, layout.meters, start_ms, end_ms)
+    site = read_site(conn, layout.meters, start_ms, end_ms, layout.factors)
     carbon = read_carbon(conn, layout, site.start_ms, site.count)
     stops = [] if stops_ms is None else ((stops_ms - site.start_ms) // SLOT_MS).tolist()
     rule = Rule.PRIORITY if layout.order else Rule.PROPORTIONAL

@@ -8,6 +8,7 @@ decides where a remainder lands, so callers keep them in a fixed order.
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -75,6 +76,14 @@ def priced(amount: Ints, parts: Ints, total: Ints) -> Ints:
     unit = amount // divisor
     rest = np.where(total > 0, amount - unit * divisor, 0)
     return product(parts, unit) + spread(narrow(rest), parts, total)
+
+
+def times_factor(amounts: NDArray[np.int64], factor: Fraction) -> NDArray[np.int64]:
+    """Amounts of slots times the factor of their installation, each to the nearest whole number."""
+    if factor == 1:
+        return amounts
+    up, down = factor.numerator, factor.denominator
+    return np.asarray((2 * wide(amounts) * up + down) // (2 * down)).astype(np.int64)
 
 
 def _most(column: Ints) -> int:

@@ -136,61 +136,65 @@ def complete_share(sums: SiteSums, bucket: int, now_ms: int) -> float:
     return round(quality.measured + quality.late, 6)
 
 
-def import_money(sums: SiteSums, bucket: int) -> Money:
-    """What the grid's energy cost, whatever it went into."""
-    pending = int(sums.unpriced_mwh[:, bucket].sum()) + _in_stock(sums, "unpriced", bucket)
-    return Money(int(sums.import_cost[bucket]), max(pending, 0))
-
-
 def export_money(sums: SiteSums, bucket: int) -> Money:
     """What export earned; below zero, as on a bill."""
     return Money(-int(sums.revenue[bucket]), int(sums.unsold_mwh[bucket]))
 
 
-def _in_stock(sums: SiteSums, what: str, bucket: int) -> int:
-    """What went into the battery counts once: charging is a use, and comes out again as others."""
-    row = 1 + CARRIED.index(what)
-    column = sums.unpriced_mwh if what == "unpriced" else sums.uncounted_mwh
-    lost, change = int(sums.lost[row, bucket]), int(sums.change[row, bucket])
-    return lost + change - int(column[1, bucket])
+def money_rows(sums: SiteSums) -> list[dict[str, Any]]:
+    """Per bucket the cost of the grid, earnings of export, and their sum; ``pending_kwh`` waits for its price."""
+    columns = (
+        (sums.seen > 0).any(axis=0),
+        sums.import_cost,
+        _pending(sums.unpriced_mwh, sums, "unpriced"),
+        sums.revenue,
+        sums.unsold_mwh,
+    )
+    return [_money_row(*row) for row in zip(*(column.tolist() for column in columns), strict=True)]
 
 
-def money_json(sums: SiteSums, bucket: int) -> dict[str, Any]:
-    """Cost of the grid, earnings of export, and their sum; ``pending_kwh`` waits for its price."""
-    if not sums.seen[:, bucket].any():
+def _money_row(told: bool, cost: int, pending: int, revenue: int, unsold: int) -> dict[str, Any]:
+    if not told:
         return {"import": None, "export": None, "net": None, "pending_kwh": "0", "export_pending_kwh": "0"}
-    bought, sold = import_money(sums, bucket), export_money(sums, bucket)
+    bought, sold = Money(cost, pending), Money(-revenue, unsold)
     texts = bought.text(), sold.text()
     known = [one.amount for one, text in zip((bought, sold), texts, strict=True) if text is not None]
     return {
         "import": texts[0],
         "export": texts[1],
         "net": money_text(sum(known)) if texts[0] is not None else None,
-        "pending_kwh": kwh_text(bought.pending_mwh),
-        "export_pending_kwh": kwh_text(sold.pending_mwh),
+        "pending_kwh": kwh_text(pending),
+        "export_pending_kwh": kwh_text(unsold),
     }
 
 
-def carbon_json(sums: SiteSums, bucket: int) -> dict[str, Any]:
-    """CO2 of the grid's energy in kg."""
-    pending = int(sums.uncounted_mwh[:, bucket].sum()) + _in_stock(sums, "uncounted", bucket)
-    emitted, told = int(sums.import_co2[bucket]), bool(sums.seen[:, bucket].any())
-    return {
-        "kg": kg(emitted) if emitted or (told and not pending) else None,
-        "pending_kwh": kwh_text(max(pending, 0)),
-    }
+def carbon_rows(sums: SiteSums) -> list[dict[str, Any]]:
+    """Per bucket the CO2 of the grid's energy in kg, and the energy whose carbon intensity is not known."""
+    columns = (
+        (sums.seen > 0).any(axis=0), sums.import_co2, _pending(sums.uncounted_mwh, sums, "uncounted"),
+    )  # fmt: skip
+    return [
+        {"kg": kg(emitted) if emitted or (told and not pending) else None, "pending_kwh": kwh_text(pending)}
+        for told, emitted, pending in zip(*(column.tolist() for column in columns), strict=True)
+    ]
 
 
-def self_sufficiency(sums: SiteSums, bucket: int) -> float | None:
-    """Share of the use that did not come from the grid, neither at once nor through a battery."""
+def _pending(column: Ints, sums: SiteSums, what: str) -> Ints:
+    """What went into the battery counts once: charging is a use, and comes out again as others."""
+    row = 1 + CARRIED.index(what)
+    pending: Ints = np.maximum(column.sum(axis=0) + sums.lost[row] + sums.change[row] - column[1], 0)
+    return pending
+
+
+def self_sufficiency(sums: SiteSums) -> list[float | None]:
+    """Per bucket the share of the use that did not come from the grid, neither at once nor through a battery."""
     rows = house_uses(sums)
-    used = int(sums.fed_mwh[:, rows, bucket].sum())
-    if not used:
-        return None
-    foreign = int(sums.from_grid_mwh[rows, bucket].sum()) + int(
-        sums.fed_mwh[Source.OTHER, rows, bucket].sum()
-    )
-    return round(min(max(1 - foreign / used, 0.0), 1.0), 6)
+    used = sums.fed_mwh[:, rows].sum(axis=(0, 1))
+    foreign = sums.from_grid_mwh[rows].sum(axis=0) + sums.fed_mwh[Source.OTHER, rows].sum(axis=0)
+    return [
+        round(min(max(1 - part / whole, 0.0), 1.0), 6) if whole else None
+        for part, whole in zip(foreign.tolist(), used.tolist(), strict=True)
+    ]
 
 
 def self_consumption(sums: SiteSums, bucket: int) -> float | None:
@@ -240,10 +244,10 @@ def summary_json(sums: SiteSums, bucket: int, now_ms: int) -> dict[str, Any]:
             }
             for name in FLOWS
         },
-        "self_sufficiency": self_sufficiency(sums, bucket),
+        "self_sufficiency": self_sufficiency(sums)[bucket],
         "self_consumption": self_consumption(sums, bucket),
-        "cost": money_json(sums, bucket),
-        "co2": carbon_json(sums, bucket),
+        "cost": money_rows(sums)[bucket],
+        "co2": carbon_rows(sums)[bucket],
         "peak": peak_json(sums, bucket),
         "residuals": residuals_json(sums, bucket),
         "complete": complete_share(sums, bucket, now_ms),

@@ -17,12 +17,12 @@ import numpy as np
 from hub.energy.exact import Ints, priced, spread
 from hub.energy.figures import (
     Money,
-    carbon_json,
+    carbon_rows,
     complete_share,
     export_money,
     kg,
     kwh_text,
-    money_json,
+    money_rows,
     wh,
 )
 from hub.energy.site_balance import RESIDUALS, Source, UseKind
@@ -267,7 +267,7 @@ def devices_json(sums: SiteSums, now_ms: int) -> dict[str, Any]:
         },
         "battery_loss": _stock_part(sums.lost),
         "stock_change": _stock_part(sums.change),
-        "total": {"cost": money_json(sums, 0), "co2": carbon_json(sums, 0)},
+        "total": {"cost": money_rows(sums)[0], "co2": carbon_rows(sums)[0]},
         "complete": complete_share(sums, 0, now_ms),
     }
 

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hub.energy.exact import times_factor
+from hub.energy.installations import Installation
 from hub.energy.slots import SLOT_MS, Int64, SlotColumns
 from hub.model.device import Device
 from hub.model.quality import Quality, shares
@@ -30,16 +33,6 @@ class MediumMeter:
     medium: str
     series: int
     role: Role
-
-
-@dataclass(frozen=True, slots=True)
-class Calorific:
-    """kWh per m3 of a gas meter in ``[from_ms, to_ms)``; ``to_ms`` None is still so."""
-
-    series: int
-    from_ms: int
-    to_ms: int | None
-    kwh_per_m3: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,18 +67,24 @@ def medium_sums(
     rows: SlotColumns,
     starts: Int64,
     ends: Int64,
-    calorific: Sequence[Calorific],
+    installations: Sequence[Installation],
     usual_kwh_per_m3: float,
 ) -> MediumSums:
-    """Slots of one meter, in time order, summed into buckets."""
+    """Slots of one meter, in time order, summed into buckets; a slot takes the installation at its beginning."""
     low, high = np.searchsorted(rows.start_ms, starts), np.searchsorted(rows.start_ms, ends)
     amount = np.where(rows.has_delta, rows.delta, 0)
+    value = np.full(len(rows), round(usual_kwh_per_m3 * _E6), np.int64)
+    for one in sorted(installations, key=lambda one: one.from_ms):
+        if one.series == meter.series:
+            here = (rows.start_ms >= one.from_ms) & (rows.start_ms < one.end_ms)
+            amount[here] = times_factor(amount[here], Fraction(repr(one.factor)))
+            if one.calorific_value is not None:
+                value[here] = round(one.calorific_value * (one.state_number or 1.0) * _E6)
     energy: Int64 | None = None
     if meter.medium == "heat":
         energy = amount
     elif meter.medium == "gas":
-        factor = _factors(rows.start_ms, meter.series, calorific, usual_kwh_per_m3)
-        energy = (amount * factor + _E6 // 2) // _E6
+        energy = (amount * value + _E6 // 2) // _E6
     times = [rows.measured_ms, rows.late_ms, rows.estimated_ms, rows.suspect_ms]
     return MediumSums(
         meter,
@@ -94,16 +93,6 @@ def medium_sums(
         _sum(rows.has_delta, low, high),
         np.stack([_sum(column, low, high) for column in times]),
     )
-
-
-def _factors(start_ms: Int64, series: int, calorific: Sequence[Calorific], usual: float) -> Int64:
-    """Calorific value of every slot in 1e-6 kWh/m3; a later row wins where two hold."""
-    factor = np.full(len(start_ms), round(usual * _E6), np.int64)
-    for row in sorted(calorific, key=lambda one: one.from_ms):
-        if row.series == series:
-            valid = (start_ms >= row.from_ms) & (start_ms < (row.to_ms if row.to_ms is not None else 1 << 60))
-            factor[valid] = round(row.kwh_per_m3 * _E6)
-    return factor
 
 
 def _sum(column: NDArray[Any], low: Int64, high: Int64) -> Int64:

@@ -198,9 +198,15 @@ def _fill(site: SiteSlots, row: int, meter: SiteMeter, dense: _Dense) -> None:
         if terms:
             column[row] = amount
             site.wrong_mwh[row] += wrong
-            known &= seen
+            if _counts(terms) or not _counts(meter.give + meter.take):
+                known &= seen
     site.known[row] = known & bool(meter.give or meter.take)
     _fill_times(site.times_ms[row], _main_terms(meter), dense)
+
+
+def _counts(terms: Sequence[Term]) -> bool:
+    """Whether a register counts; a side that only a power would tell is not missed beside one that does."""
+    return any(not term.by_power for term in terms)
 
 
 def _main_terms(meter: SiteMeter) -> tuple[Term, ...]:

@@ -8,19 +8,23 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import sqlalchemy as sa
 
 from hub.actors.device_requests import PatchDevice
 from hub.actors.energy_desk import EnergyDesk
 from hub.actors.energy_months import PriceBook
 from hub.actors.energy_requests import GetEnergySums
+from hub.actors.processing import KeepHouse
 from hub.energy.allocation import SlotPrices
 from hub.energy.asked import asked, compared, custom, day_start_ms
 from hub.energy.figures import flow_mwh, self_sufficiency, summary_json
+from hub.energy.installations import Installation
 from hub.energy.slots import SLOT_MS, SlotColumns
 from hub.energy.stock import CARRIED
 from hub.model.series import Role
 from hub.runtime.actor import request
-from hub.storage import slots
+from hub.storage import metering, slots
+from hub.storage.metering import InstallationRow
 from tests.hub.actors.house import NOW_MS, House, running_house
 
 DAY_MS = 86_400_000
@@ -212,6 +216,27 @@ async def test_days_without_data_are_unknown_and_not_zero(tmp_path: Path) -> Non
         assert summary_json(found.whole, 0, found.now_ms)["complete"] == round(2 / 7, 6)
 
 
+async def test_a_factor_of_a_transformer_counts_from_its_day_on(tmp_path: Path) -> None:
+    zone = "UTC"
+    async with running_house(tmp_path, zone=zone) as house:
+        (register,) = await meter(house, "main", Role.GRID, "energy_import")
+        start_ms, end_ms = span(zone, date(2025, 5, 5))
+        await put(house, register, start_ms, [KW_SLOT] * 192)
+        desk = EnergyDesk(house.database, house.registry, zone)
+        before = await desk.sums(start_ms, end_ms + DAY_MS, "1d")
+        row = InstallationRow(0, "grid", Installation(register, end_ms, factor=40.0))
+
+        def install(conn: sa.Connection) -> None:
+            metering.save_point(conn, metering.MeteringPoint("grid", "Grid"))
+            metering.insert_installation(conn, row)
+
+        await house.database.write(install)
+        after = await desk.sums(start_ms, end_ms + DAY_MS, "1d")
+
+        assert flow_mwh(before.sums, "import").tolist() == [96 * KW_SLOT, 96 * KW_SLOT]
+        assert flow_mwh(after.sums, "import").tolist() == [96 * KW_SLOT, 40 * 96 * KW_SLOT]
+
+
 async def test_the_actor_answers_by_what_it_derives(tmp_path: Path) -> None:
     async with running_house(tmp_path) as house:
         bought, sold = await meter(house, "main", Role.GRID, "energy_import", "energy_export")
@@ -229,7 +254,7 @@ async def test_the_actor_answers_by_what_it_derives(tmp_path: Path) -> None:
 
         assert [int(value) for value in flow_mwh(found.sums, "use")] == [800_000] * 8
         assert [int(value) for value in flow_mwh(found.sums, "export")] == [200_000] * 8
-        assert self_sufficiency(found.whole, 0) == 0.5
+        assert self_sufficiency(found.whole) == [0.5]
 
 
 # --- periods and comparisons, by the calendar
@@ -287,3 +312,19 @@ def test_any_range_is_compared_with_the_same_clocks() -> None:
         day_start_ms(zone, day) for day in (date(2024, 3, 29), date(2024, 3, 31))
     )
     assert compared(zone, part, "previous", NOW_MS).start_ms == one.start_ms + 2 * hour_ms
+
+
+async def test_rows_and_blocks_on_postgresql_give_the_same_year(tmp_path: Path, postgres_url: str) -> None:
+    async with running_house(tmp_path, url=postgres_url) as house:
+        (register,) = await meter(house, "main", Role.GRID, "energy_import")
+        first_ms = NOW_MS - 70 * DAY_MS
+        await house.store([(register, first_ms + at * 3_600_000, at * 100.0) for at in range(1000)])
+        await house.work()
+        ask = GetEnergySums(first_ms, NOW_MS, "1mo")
+        before = await request(house.ref("processing"), ask, timeout_s=60)
+        await request(house.ref("processing"), KeepHouse(), timeout_s=100)
+        desk = EnergyDesk(house.database, house.registry, house.zone)
+        after = await desk.sums(first_ms, NOW_MS, "1mo")
+
+        assert flow_mwh(before.whole, "import").tolist() == [99_900_000]
+        assert flow_mwh(before.sums, "import").tolist() == flow_mwh(after.sums, "import").tolist()

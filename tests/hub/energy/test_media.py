@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hub.energy.media import Calorific, MediumMeter, heat_pump, medium_meters, medium_sums
+from hub.energy.installations import Installation
+from hub.energy.media import MediumMeter, heat_pump, medium_meters, medium_sums
 from hub.energy.slots import SLOT_MS, SlotColumns
 from hub.model.device import Device
 from hub.model.series import Role, Series, SeriesNo, known_series
@@ -31,9 +32,9 @@ BORDERS = np.array([0, 2 * SLOT_MS]), np.array([2 * SLOT_MS, 4 * SLOT_MS])
 def test_gas_becomes_energy_by_the_value_that_held_then() -> None:
     meter = MediumMeter("gas", "gas", 3, Role.GAS)
     calorific = [
-        Calorific(3, 0, 2 * SLOT_MS, 11.2),
-        Calorific(3, 2 * SLOT_MS, None, 10.0),
-        Calorific(4, 0, None, 1.0),
+        Installation(3, 0, 2 * SLOT_MS, calorific_value=11.2),
+        Installation(3, 2 * SLOT_MS, calorific_value=12.5, state_number=0.8),
+        Installation(4, 0, calorific_value=1.0),
     ]
     found = medium_sums(meter, rows(M3, M3, 2 * M3, None), *BORDERS, calorific, 10.5)
 
@@ -49,6 +50,14 @@ def test_gas_without_an_installation_takes_the_usual_value() -> None:
     )
     assert found.energy_mwh is not None
     assert found.energy_mwh.tolist() == [10_500_000, 0]
+
+
+def test_the_factor_of_an_installation_multiplies_its_volume() -> None:
+    installed = [Installation(3, 2 * SLOT_MS, factor=10.0)]
+    found = medium_sums(
+        MediumMeter("tap", "water", 3, Role.WATER), rows(5, 6, 7, 8), *BORDERS, installed, 10.5
+    )
+    assert found.amount.tolist() == [11, 150]
 
 
 def test_water_has_no_energy() -> None:

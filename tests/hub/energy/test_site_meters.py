@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from hub.energy.site_meters import SiteMeter, site_meters
+from hub.energy.site_meters import SiteMeter, Term, site_meters
 from hub.energy.site_slots import SiteSlots, quality_series, site_slots
 from hub.energy.slots import SLOT_MS, SlotColumns
 from hub.model.device import Device
@@ -172,6 +172,25 @@ def test_only_the_quality_of_what_decides_is_needed() -> None:
 
     assert quality_series([meter], 2, {0: (amounts, everywhere), 1: (amounts, everywhere)}) == {1}
     assert quality_series([meter], 2, {0: (amounts, everywhere), 1: (amounts, some)}) == {0, 1}
+
+
+def test_a_silent_power_is_not_missed_beside_a_register() -> None:
+    plug = laid(meter_of(Role.LOAD, "energy", "power"), n0=[5, 6], n1=[5, None])
+    grid = laid(meter_of(Role.GRID, "energy_import", "energy_export"), n0=[5, 6], n1=[0, None])
+
+    assert plug.known.tolist() == [[True, True]]
+    assert grid.known.tolist() == [[True, False]]
+
+
+def test_the_order_of_devices_does_not_matter() -> None:
+    devices = [Device(name, "", "t", role=Role.LOAD) for name in ("b", "a", "c")]
+    series = {one.id: series_of(one.id, {"energy": None}) for one in devices}
+    meters = [replace(one, take=(Term((at,)),)) for at, one in enumerate(site_meters(devices, series))]
+    rows = columns(n0=[1], n1=[2], n2=[3])
+    first, second = site_slots(meters, 0, 1, rows), site_slots(meters[::-1], 0, 1, rows)
+
+    assert [one.device for one in first.meters] == [one.device for one in second.meters] == ["a", "b", "c"]
+    assert first.take_mwh.tolist() == second.take_mwh.tolist() == [[1], [2], [3]]
 
 
 def test_rows_outside_the_grid_are_ignored() -> None:

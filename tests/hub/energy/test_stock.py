@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, date, datetime
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,6 +11,8 @@ from hypothesis import strategies as st
 from hub.energy.exact import Ints
 from hub.energy.slots import SLOT_MS
 from hub.energy.stock import CARRIED, QUIET_DAYS, Stock, StockWalk, walk
+from integrations.demo.house import simulate
+from integrations.demo.site import Site
 
 amounts = st.lists(st.one_of(st.just(0), st.integers(0, 10**7)), min_size=4, max_size=40)
 
@@ -82,3 +86,21 @@ def test_a_walk_may_be_cut_anywhere(at: int) -> None:
 
     assert np.concatenate([first.out, second.out], axis=1).tolist() == whole.out.tolist()
     assert repr(second.after) == repr(whole.after)
+
+
+def test_losses_of_the_simulated_battery_are_found() -> None:
+    begin = datetime(2025, 6, 1, tzinfo=UTC)
+    begin_ms, count = int(begin.timestamp()) * 1000, 60 * 96
+    site = Site(since=date(2025, 5, 29))
+    truth = simulate(5, site, begin_ms, begin_ms + count * SLOT_MS + 1, 900)
+    into, out = (
+        np.rint(np.diff(truth.values[name]) * 1000).astype(np.int64)
+        for name in ("battery.energy_import", "battery.energy_export")
+    )
+    soc = truth.values["battery.soc"]
+    stored_wh = site.battery_wh * (soc[-1] - soc[0]) / 100
+    true_mwh = int(into.sum() - out.sum()) - 1000 * stored_wh
+    for charge in (soc[1:], np.full(count, np.nan)):
+        found = walk(Stock(), begin_ms, into, out, np.zeros((5, count), np.int64), charge)
+        assert abs(int(found.loss_mwh.sum()) - true_mwh) < 0.25 * true_mwh
+        assert int(found.opening_mwh.sum()) < 1000 * site.battery_wh
