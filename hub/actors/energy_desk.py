@@ -226,7 +226,8 @@ class EnergyDesk:
                 low_ms, high_ms = max(span.start_ms, own[0].start_ms), min(span.end_ms, own[-1].end_ms)
                 day_ms, stock = await self._begin(work, layout, own[0], low_ms)
                 known_ms = max(min(high_ms, self._known_ms()), day_ms)
-                prices = await self._slot_prices(*grid_of(day_ms, known_ms))
+                first_ms, count = grid_of(day_ms, known_ms)
+                prices = await self._slot_prices(first_ms, count) if count else None
                 found.append(Stretch(layout, day_ms, low_ms, known_ms, prices, stock))
         finally:
             self._shelf.end(work)

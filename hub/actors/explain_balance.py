@@ -61,12 +61,8 @@ class BalanceTrees:
         self._money = Unit(currency, MONEY_DIGITS)
         self._price_unit = Unit(f"{currency}/kWh", 8)
         self._parts = [
-            (
-                one,
-                allocated(trees.conn, one.layout, one.day_ms, one.end_ms, one.prices, one.stock),
-            )
+            (one, allocated(trees.conn, one.layout, one.day_ms, one.end_ms, one.prices, one.stock))
             for one in stretches
-            if one.end_ms > one.start_ms
         ]
         self._sides = SideTrees(trees, registry, stretches[0].layout.factors if stretches else ())
 
@@ -79,7 +75,9 @@ class BalanceTrees:
         return self._flow(name, start_ms, end_ms)
 
     def _flow(self, name: str, start_ms: int, end_ms: int) -> Node:
-        line = self._timeline(_column(name), lambda slot_ms: self._flow_parts(name, slot_ms))
+        roles = _ROLES_OF.get(name)
+        meters = [one for one in self._parts[0][0].layout.meters if roles is None or one.role in roles]
+        line = self._timeline(_column(name), lambda slot_ms: self._flow_parts(name, slot_ms), meters)
         return self._root(name, name.replace("_", " "), line, start_ms, end_ms)
 
     def _self_consumption(self, start_ms: int, end_ms: int) -> Node:
@@ -173,7 +171,7 @@ class BalanceTrees:
             line = self._timeline(
                 lambda one: one.balance.used_mwh[rows].sum(axis=0),
                 lambda slot_ms: self._own_at(slot_ms, meter, given=False),
-                meter,
+                [meter],
             )
             children.append(
                 self._root("energy", "what it used itself", line, start_ms, end_ms, kind="energy")
@@ -198,7 +196,7 @@ class BalanceTrees:
             row = one.balance.site.row(meter.device)
             return (one.balance.give_mwh if given else one.balance.take_mwh)[row]
 
-        line = self._timeline(column, lambda slot_ms: self._own_at(slot_ms, meter, given=given), meter)
+        line = self._timeline(column, lambda slot_ms: self._own_at(slot_ms, meter, given=given), [meter])
         key = "gives" if given else "takes"
         return self._root(
             key, f"what it {key} the house" if given else "what it takes", line, start_ms, end_ms
@@ -330,13 +328,13 @@ class BalanceTrees:
         self,
         column: Column,
         parts: Callable[[int], list[Node]],
-        meter: SiteMeter | None = None,
+        meters: Sequence[SiteMeter] = (),
         unit: Unit = WH,
     ) -> Timeline:
         columns = [np.asarray(column(found)) for _, found in self._parts]
 
         def total(start_ms: int, end_ms: int) -> tuple[int, Quality | None]:
-            return self._summed(columns, start_ms, end_ms), self._quality(meter, start_ms, end_ms)
+            return self._summed(columns, start_ms, end_ms), self._quality(meters, start_ms, end_ms)
 
         def slot_nodes(start_ms: int, end_ms: int) -> list[Node]:
             nodes = []
@@ -365,15 +363,18 @@ class BalanceTrees:
             total += int(values[low:high].astype(object).sum()) if high > low else 0
         return total
 
-    def _quality(self, meter: SiteMeter | None, start_ms: int, end_ms: int) -> Quality | None:
-        if meter is None:
+    def _quality(self, meters: Sequence[SiteMeter], start_ms: int, end_ms: int) -> Quality | None:
+        """How well the meters of a figure are known; None where it is about none."""
+        if not meters:
             return None
         times = np.zeros(4, np.int64)
         for stretch, found in self._parts:
             low, high = _rows(found, max(start_ms, stretch.start_ms), min(end_ms, stretch.end_ms))
-            row = found.balance.site.row(meter.device)
-            times += found.balance.site.times_ms[row, :, low:high].sum(axis=1, dtype=np.int64)
-        return shares(end_ms - start_ms, *times.tolist())
+            site = found.balance.site
+            rows = [site.row(meter.device) for meter in meters]
+            if high > low:
+                times += site.times_ms[rows, :, low:high].sum(axis=(0, 2), dtype=np.int64)
+        return shares((end_ms - start_ms) * len(meters), *times.tolist())
 
     def _root(
         self,
@@ -492,6 +493,10 @@ def _column(name: str) -> Column:
     return lambda one: one.balance.used_mwh[row]
 
 
+_ROLES_OF: Final = {
+    "import": (Role.GRID,), "export": (Role.GRID,), "production": (Role.SOLAR,),
+    "charge": (Role.BATTERY,), "discharge": (Role.BATTERY,),
+}  # fmt: skip
 _NAMES: Final = {
     Source.GRID: "the grid", Source.SOLAR: "the sun", Source.BATTERY: "the battery", Source.OTHER: "elsewhere",
 }  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -53,7 +54,7 @@ async def bill_asked(
     meter = await money.point(point)
     tariff = money.tariff_for(point, end_ms, tariff_id)
     calendar = await money.calendar(start_ms - 400 * DAY_MS, end_ms)
-    from_ms, until_ms = needed_ms(tariff, calendar, start_ms, end_ms)
+    from_ms, until_ms = await asyncio.to_thread(needed_ms, tariff, calendar, start_ms, end_ms)
     return BillAsked(
         point, meter, tariff, money.book.tariff(tariff.id).source, money.price_origins(tariff), calendar,
         start_ms, end_ms, from_ms - from_ms % SLOT_MS, until_ms + -until_ms % SLOT_MS,

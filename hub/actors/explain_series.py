@@ -237,8 +237,8 @@ class SeriesTrees:
         if user_id is None:
             return None
         if self._users is None:
-            rows = self.conn.execute(sa.select(tables.users.c.id, tables.users.c.username))
-            self._users = {str(row.id): str(row.username) for row in rows}
+            rows = self.conn.execute(sa.select(tables.users.c.id, tables.users.c.name))
+            self._users = {str(row.id): str(row.name) for row in rows}
         return self._users.get(user_id, user_id)
 
     def _cut(self, series: Series, point: Point, role: str, value: int, unit: Unit) -> Node:

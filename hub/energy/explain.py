@@ -78,8 +78,9 @@ class Node:
     """A part of a figure.
 
     ``key`` is unique among its siblings and holds no slash. ``span`` is ``[start, end)`` in UTC epoch milliseconds.
-    ``parts`` makes the children, None where there are none: then ``stored`` names the row, or ``kind`` is one of
-    :data:`COMPUTED`. ``facts`` are plain values for people: who corrected, which share of an interval.
+    ``parts`` makes the children (a sum of nothing has none), None for a leaf: then ``stored`` names the row, or
+    ``kind`` is one of :data:`COMPUTED`. ``facts`` are plain values for people: who corrected,
+    which share of an interval.
     """
 
     key: str
@@ -101,14 +102,15 @@ class Node:
         Raises:
             Bug: ``WL-NRG-901``, they do not make it.
         """
-        found = tuple(self.parts()) if self.parts is not None else ()
-        if found:
-            self._check(found)
+        if self.parts is None:
+            return ()
+        found = tuple(self.parts())
+        self._check(found)
         return found
 
     def _check(self, found: Sequence[Node]) -> None:
         exact = [one.unit.exact(one.value) for one in found]
-        made: Fraction | int = self.unit.exact(self.value)
+        made = self.unit.exact(self.value)
         if self.op is Op.SUM:
             made = sum(exact, Fraction(0))
         elif self.op is Op.PRODUCT:

@@ -7,11 +7,9 @@ from math import prod
 from typing import Any
 from urllib.parse import urlencode
 
-import pytest
-
 from hub.energy.explain import COMPUTED
 from tests.web.conftest import House
-from tests.web.handlers.contract import MARCH, QUARTER_MS, counters, local_ms, meter_of, send, spot, tariff
+from tests.web.handlers.contract import MARCH, counters, local_ms, meter_of, spot, tariff
 
 DAY = (local_ms("2026-03-10"), local_ms("2026-03-11"))
 
@@ -45,7 +43,9 @@ def rooted(leaves: list[dict[str, Any]]) -> bool:
 async def test_a_day_of_a_counter_is_explained_down_to_its_readings(house: House) -> None:
     await meter_of(house, counters(*DAY))
 
-    node = await explain(house, "energy", series="main-meter.energy_import", start=DAY[0], end=DAY[1], depth=9)
+    node = await explain(
+        house, "energy", series="main-meter.energy_import", start=DAY[0], end=DAY[1], depth=9
+    )
     leaves = proven(node)
 
     assert (node["value"], node["unit"], node["count"]) == ("24000", "Wh", 96)
