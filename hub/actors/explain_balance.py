@@ -371,7 +371,7 @@ class BalanceTrees:
         for stretch, found in self._parts:
             low, high = _rows(found, max(start_ms, stretch.start_ms), min(end_ms, stretch.end_ms))
             site = found.balance.site
-            rows = [site.row(meter.device) for meter in meters]
+            rows = [at for meter in meters if (at := site.row(meter.device)) is not None]
             if high > low:
                 times += site.times_ms[rows, :, low:high].sum(axis=(0, 2), dtype=np.int64)
         return shares((end_ms - start_ms) * len(meters), *times.tolist())

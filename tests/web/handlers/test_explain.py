@@ -7,9 +7,11 @@ from math import prod
 from typing import Any
 from urllib.parse import urlencode
 
+import pytest
+
 from hub.energy.explain import COMPUTED
 from tests.web.conftest import House
-from tests.web.handlers.contract import MARCH, counters, local_ms, meter_of, spot, tariff
+from tests.web.handlers.contract import MARCH, QUARTER_MS, counters, local_ms, meter_of, spot, tariff
 
 DAY = (local_ms("2026-03-10"), local_ms("2026-03-11"))
 
@@ -68,3 +70,52 @@ async def test_a_bill_is_explained_down_to_readings_prices_and_rules(house: Hous
         deep = await explain(house, "bill", start=MARCH[0], end=MARCH[1], path=path, depth=12, limit=2)
         leaves = [leaf for leaf in proven(deep) if leaf["kind"] != "rest"]
         assert rooted([leaf for leaf in leaves if leaf.get("children", True)]), path
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "code"),
+    [
+        ("metric=weather", 400, "WL-API-400"),
+        ("metric=energy", 400, "WL-API-400"),
+        ("metric=energy&series=main-meter.energy_import&depth=x", 400, "WL-API-400"),
+        ("metric=energy&series=main-meter.energy_import&offset=-1", 400, "WL-API-400"),
+        ("metric=energy&series=main-meter.nothing", 404, "WL-API-404"),
+        ("metric=energy&series=main-meter.energy_import&path=no/where", 404, "WL-NRG-010"),
+        ("metric=figure&figure=luck", 422, "WL-NRG-012"),
+        ("metric=figure&figure=use&start=2024-01-01&end=2026-01-01", 422, "WL-API-031"),
+        ("metric=device&device=nobody", 404, "WL-API-404"),
+        ("metric=bill&metering_point=nowhere", 404, "WL-MNY-010"),
+    ],
+)
+async def test_what_cannot_be_explained_says_so(house: House, query: str, status: int, code: str) -> None:
+    await meter_of(house, counters(DAY[0], DAY[0] + 4 * QUARTER_MS))
+    answer = await house.get(f"/api/v1/explain?{query}", by="viewer")
+
+    assert (answer.status, answer.code) == (status, code)
+
+
+async def test_a_viewer_may_ask_and_a_stranger_may_not(house: House) -> None:
+    assert (await house.get("/api/v1/explain?metric=figure&figure=use", by="viewer")).status == 200
+    assert (await house.get("/api/v1/explain?metric=figure&figure=use", by=None)).status == 401
+
+
+async def test_a_correction_shows_who_made_it(house: House) -> None:
+    await meter_of(house, counters(*DAY))
+    body = {
+        "series": "main-meter.energy_import", "action": "value", "start": DAY[0] + 4 * QUARTER_MS, "value": 1010.0,
+        "reason": "display was misread",
+    }  # fmt: skip
+    made = await house.post("/api/v1/corrections", json=body)
+    assert made.status == 201, made.body
+    await house.hub.wait_idle()
+
+    node = await explain(
+        house, "energy", series="main-meter.energy_import", start=DAY[0], end=DAY[1], depth=9
+    )
+    found = [leaf for leaf in proven(node) if leaf["kind"] == "correction"]
+
+    assert [leaf["value"] for leaf in found] == ["10", "-10"]  # it closes an interval and opens the next one
+    assert {(leaf["by"], leaf["reason"]) for leaf in found} == {("admin", "display was misread")}
+    assert all(
+        leaf["stored"] == {"table": "corrections", "id": made.json["id"], "action": "value"} for leaf in found
+    )
