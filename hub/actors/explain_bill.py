@@ -219,6 +219,10 @@ class BillTrees:
                     version, line.side, line.component, component.contracted_mw, KW, label
                 )
                 return [*nodes, replace(power, key="power")]
+            if component.minimum_mw:
+                label = "no less than this is billed"
+                least = self._prices.rule(version, line.side, line.component, component.minimum_mw, KW, label)
+                nodes.append(replace(least, key="minimum"))
             return nodes + [
                 self._peak(component, line.side, peak.month, peak.start_ms, peak.power_mw)
                 for peak in self._bill.peaks

@@ -147,7 +147,7 @@ class PriceTrees:
         """A price that follows from others: a formula over price series, a cap or a floor."""
 
         def parts() -> list[Node]:
-            nodes = [self._rule_of(version, side, line)]
+            nodes = [self._rule_of(version, side, line, price_e8)]
             if isinstance(line, Energy) and line.formula is not None:
                 return nodes + [self._series_price(name, slot_ms) for name in sorted(line.formula.names)]
             components = version.imports if side is Side.IMPORT else version.exports
@@ -165,8 +165,9 @@ class PriceTrees:
             formula=formula_text(line), span=(slot_ms, slot_ms + SLOT_MS), parts=parts,
         )  # fmt: skip
 
-    def _rule_of(self, version: Version, side: Side, line: Component) -> Node:
-        value = line.per_kwh_e8 if isinstance(line, Limit) else 0
+    def _rule_of(self, version: Version, side: Side, line: Component, price_e8: int) -> Node:
+        """What the tariff says; of a formula it is the formula, which gives the price."""
+        value = line.per_kwh_e8 if isinstance(line, Limit) else price_e8
         return self.rule(version, side, line.name, value, self.unit, f"the tariff says: {formula_text(line)}")
 
     def _rated(self, version: Version, side: Side, slot_ms: int) -> dict[str, Rated]:

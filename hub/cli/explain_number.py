@@ -136,8 +136,13 @@ def _label(node: Mapping[str, Any]) -> Any:
     from rich.text import Text
 
     words = [f"{node['value']} {node['unit']}".strip(), node["label"]]
-    if node.get("op") in ("product", "formula") and node.get("formula"):
-        words.append(f"= {node['formula']}")
+    formula = node.get("formula")
+    if (
+        formula
+        and formula not in node["label"]
+        and (node.get("op", "sum") != "sum" or node["kind"] == "line")
+    ):
+        words.append(f"= {formula}")
     if node.get("class") not in (None, "measured"):
         words.append(f"[{node['class']}]")
     if node.get("flags"):

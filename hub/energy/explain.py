@@ -190,7 +190,7 @@ def explained(
         root: the figure.
         path: keys from the root on, with slashes between; empty is the root.
         depth: levels of children; no more than :data:`MOST_NODES` nodes are shown, the upper levels first.
-        limit: children of one node; the others are summed up in one of kind ``rest``.
+        limit: children of a sum; if there are two more or above, they are summed up in one of kind ``rest``.
         offset: children of the node at ``path`` to leave out before the first one that is shown.
 
     Raises:
@@ -240,6 +240,8 @@ def _page(parent: Node, found: Sequence[Node], limit: int, offset: int) -> list[
     if parent.op is not Op.SUM:
         return list(found)  # factors are few, and none of them can be left out
     end = offset + limit
+    if len(found) == end + 1:
+        end += 1  # a single one says more than its sum
     before, page, after = found[:offset], found[offset:end], found[end:]
     shown = list(page)
     if before:
