@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
-from fractions import Fraction
 from typing import Any, Final
 
 import numpy as np
 
-from hub.actors.energy_months import Factor, Stretch, allocated
+from hub.actors.energy_months import Stretch
+from hub.actors.explain_columns import Column, SiteColumns
 from hub.actors.explain_series import SeriesTrees
+from hub.actors.explain_sides import SideTrees
 from hub.actors.registry import Registry
 from hub.energy.allocation import Allocation
 from hub.energy.exact import Ints
@@ -20,26 +20,21 @@ from hub.energy.explain import (
     WH,
     Node,
     Op,
-    Stored,
     Timeline,
     Unit,
     negated,
-    rounded,
     with_rest,
 )
 from hub.energy.site_balance import RESIDUALS, Source, UseKind
-from hub.energy.site_meters import CONSUMERS, SiteMeter, Term
+from hub.energy.site_meters import CONSUMERS, SiteMeter
 from hub.energy.slots import SLOT_MS
-from hub.model.quality import Quality, shares
-from hub.model.series import Role, Series
-from hub.storage.metering import load_installations
+from hub.model.series import Role
 
 E14_TO_VALUE: Final = 10 ** (MONEY_DIGITS - 14)
 _FLOW_OF: Final = {
     Source.GRID: "import", Source.SOLAR: "production", Source.BATTERY: "discharge", Source.OTHER: "other_source",
 }  # fmt: skip
 _SOURCE_OF: Final = {name: source for source, name in _FLOW_OF.items()}
-Column = Callable[[Allocation], Ints]
 PriceNode = Callable[[int, int], Node]
 """``(slot_ms, price_e8)`` → why a kWh from the grid cost that in this slot."""
 
@@ -56,14 +51,10 @@ class BalanceTrees:
         price_node: PriceNode | None = None,
     ) -> None:
         self._trees = trees
-        self._registry = registry
         self._price_node = price_node
         self._money = Unit(currency, MONEY_DIGITS)
         self._price_unit = Unit(f"{currency}/kWh", 8)
-        self._parts = [
-            (one, allocated(trees.conn, one.layout, one.day_ms, one.end_ms, one.prices, one.stock))
-            for one in stretches
-        ]
+        self._columns = SiteColumns(trees, stretches)
         self._sides = SideTrees(trees, registry, stretches[0].layout.factors if stretches else ())
 
     # --- figures
@@ -76,15 +67,17 @@ class BalanceTrees:
 
     def _flow(self, name: str, start_ms: int, end_ms: int) -> Node:
         roles = _ROLES_OF.get(name)
-        meters = [one for one in self._parts[0][0].layout.meters if roles is None or one.role in roles]
-        line = self._timeline(_column(name), lambda slot_ms: self._flow_parts(name, slot_ms), meters)
+        meters = [one for one in self._columns.meters if roles is None or one.role in roles]
+        line = self._columns.timeline(_column(name), lambda slot_ms: self._flow_parts(name, slot_ms), meters)
         return self._root(name, name.replace("_", " "), line, start_ms, end_ms)
 
     def _self_consumption(self, start_ms: int, end_ms: int) -> Node:
         at_once = self._cells(Source.SOLAR, [0], "sun exported at once", start_ms, end_ms, "export")
         stored = self._cells(Source.BATTERY, [0], "exported out of the battery", start_ms, end_ms, "export")
         production = self._flow("production", start_ms, end_ms)
-        grid = self._total(lambda one: one.from_grid_mwh[0] - one.fed_mwh[Source.GRID, 0], start_ms, end_ms)
+        grid = self._columns.total(
+            lambda one: one.from_grid_mwh[0] - one.fed_mwh[Source.GRID, 0], start_ms, end_ms
+        )
         from_grid = Node(
             "stored_from_grid", "battery", "of that, energy that the battery had from the grid", grid, WH,
             formula="by weighted average of what was stored",
@@ -100,7 +93,7 @@ class BalanceTrees:
 
     def _flow_parts(self, name: str, slot_ms: int) -> list[Node]:
         """What makes a flow in one slot."""
-        found = self._at(slot_ms)
+        found = self._columns.at(slot_ms)
         if found is None:
             return []
         one, at = found
@@ -164,11 +157,11 @@ class BalanceTrees:
 
     def device(self, name: str, start_ms: int, end_ms: int) -> Node:
         """Energy of a device, what it came from and what it cost."""
-        meter = next(one for stretch, _ in self._parts for one in stretch.layout.meters if one.device == name)
-        rows = [at for at, use in enumerate(self._parts[0][1].balance.uses) if use.device == name]
+        meter = next(one for one in self._columns.meters if one.device == name)
+        rows = [at for at, use in enumerate(self._columns.parts[0][1].balance.uses) if use.device == name]
         children = []
         if rows:
-            line = self._timeline(
+            line = self._columns.timeline(
                 lambda one: one.balance.used_mwh[rows].sum(axis=0),
                 lambda slot_ms: self._own_at(slot_ms, meter, given=False),
                 [meter],
@@ -196,7 +189,9 @@ class BalanceTrees:
             row = one.balance.site.row(meter.device)
             return (one.balance.give_mwh if given else one.balance.take_mwh)[row]
 
-        line = self._timeline(column, lambda slot_ms: self._own_at(slot_ms, meter, given=given), [meter])
+        line = self._columns.timeline(
+            column, lambda slot_ms: self._own_at(slot_ms, meter, given=given), [meter]
+        )
         key = "gives" if given else "takes"
         return self._root(
             key, f"what it {key} the house" if given else "what it takes", line, start_ms, end_ms
@@ -211,10 +206,10 @@ class BalanceTrees:
             return np.asarray(one.fed_mwh[source][rows].sum(axis=0))
 
         def parts(slot_ms: int) -> list[Node]:
-            found = self._at(slot_ms)
+            found = self._columns.at(slot_ms)
             return [] if found is None else [self._cell(*found, source, rows)]
 
-        return self._root(key, label, self._timeline(column, parts), start_ms, end_ms, kind="share")
+        return self._root(key, label, self._columns.timeline(column, parts), start_ms, end_ms, kind="share")
 
     def _cell(self, one: Allocation, at: int, source: Source, rows: list[int], unit: Unit = WH) -> Node:
         """Who shared a source in one slot: it is divided among its uses in whole mWh."""
@@ -238,13 +233,15 @@ class BalanceTrees:
         def column(one: Allocation) -> Ints:
             return np.asarray(one.cost[rows].sum(axis=0) * E14_TO_VALUE)
 
-        pending = self._total(lambda one: one.unpriced_mwh[rows].sum(axis=0), start_ms, end_ms)
-        line = self._timeline(column, lambda slot_ms: self._cost_parts(slot_ms, rows), unit=self._money)
+        pending = self._columns.total(lambda one: one.unpriced_mwh[rows].sum(axis=0), start_ms, end_ms)
+        line = self._columns.timeline(
+            column, lambda slot_ms: self._cost_parts(slot_ms, rows), unit=self._money
+        )
         facts: dict[str, Any] = {"pending_kwh": KWH.text(pending)} if pending else {}
         return self._root("cost", "what it cost", line, start_ms, end_ms, kind="cost", facts=facts)
 
     def _cost_parts(self, slot_ms: int, rows: list[int]) -> list[Node]:
-        found = self._at(slot_ms)
+        found = self._columns.at(slot_ms)
         if found is None:
             return []
         one, at = found
@@ -275,7 +272,7 @@ class BalanceTrees:
     # --- own energy of a meter
 
     def _own_at(self, slot_ms: int, meter: SiteMeter, *, given: bool) -> list[Node]:
-        found = self._at(slot_ms)
+        found = self._columns.at(slot_ms)
         if found is None:
             return []
         node = self._own(*found, meter, given=given)
@@ -322,60 +319,6 @@ class BalanceTrees:
         own = [node for node in sides if node.value]
         return [*own, *(negated(node) for node in inner)] if with_own else own
 
-    # --- columns
-
-    def _timeline(
-        self,
-        column: Column,
-        parts: Callable[[int], list[Node]],
-        meters: Sequence[SiteMeter] = (),
-        unit: Unit = WH,
-    ) -> Timeline:
-        columns = [np.asarray(column(found)) for _, found in self._parts]
-
-        def total(start_ms: int, end_ms: int) -> tuple[int, Quality | None]:
-            return self._summed(columns, start_ms, end_ms), self._quality(meters, start_ms, end_ms)
-
-        def slot_nodes(start_ms: int, end_ms: int) -> list[Node]:
-            nodes = []
-            for values, (stretch, found) in zip(columns, self._parts, strict=True):
-                low, high = _rows(found, max(start_ms, stretch.start_ms), min(end_ms, stretch.end_ms))
-                for at in (low + np.flatnonzero(values[low:high])).tolist():
-                    slot_ms = found.balance.site.start_ms + at * SLOT_MS
-                    nodes.append(self._slot(slot_ms, int(values[at]), unit, parts))
-            return nodes
-
-        return Timeline(self._trees.zone, unit, total, slot_nodes)
-
-    def _slot(self, slot_ms: int, value: int, unit: Unit, parts: Callable[[int], list[Node]]) -> Node:
-        return Node(
-            str(slot_ms), "slot", self._trees.clock(slot_ms), value, unit, span=(slot_ms, slot_ms + SLOT_MS),
-            parts=lambda: parts(slot_ms),
-        )  # fmt: skip
-
-    def _total(self, column: Column, start_ms: int, end_ms: int) -> int:
-        return self._summed([np.asarray(column(found)) for _, found in self._parts], start_ms, end_ms)
-
-    def _summed(self, columns: Sequence[Ints], start_ms: int, end_ms: int) -> int:
-        total = 0
-        for values, (stretch, found) in zip(columns, self._parts, strict=True):
-            low, high = _rows(found, max(start_ms, stretch.start_ms), min(end_ms, stretch.end_ms))
-            total += int(values[low:high].astype(object).sum()) if high > low else 0
-        return total
-
-    def _quality(self, meters: Sequence[SiteMeter], start_ms: int, end_ms: int) -> Quality | None:
-        """How well the meters of a figure are known; None where it is about none."""
-        if not meters:
-            return None
-        times = np.zeros(4, np.int64)
-        for stretch, found in self._parts:
-            low, high = _rows(found, max(start_ms, stretch.start_ms), min(end_ms, stretch.end_ms))
-            site = found.balance.site
-            rows = [at for meter in meters if (at := site.row(meter.device)) is not None]
-            if high > low:
-                times += site.times_ms[rows, :, low:high].sum(axis=(0, 2), dtype=np.int64)
-        return shares((end_ms - start_ms) * len(meters), *times.tolist())
-
     def _root(
         self,
         key: str,
@@ -392,92 +335,6 @@ class BalanceTrees:
             key, kind, label, value, line.unit, span=(start_ms, end_ms), quality=quality, facts=facts or {},
             parts=lambda: line.parts(start_ms, end_ms),
         )  # fmt: skip
-
-    def _at(self, slot_ms: int) -> tuple[Allocation, int] | None:
-        for stretch, found in self._parts:
-            if stretch.start_ms <= slot_ms < stretch.end_ms:
-                return found, (slot_ms - found.balance.site.start_ms) // SLOT_MS
-        return None
-
-
-class SideTrees:
-    """What a meter says of one side in one slot: the first series that is known decides."""
-
-    def __init__(self, trees: SeriesTrees, registry: Registry, factors: Sequence[Factor] = ()) -> None:
-        self._trees = trees
-        self._registry = registry
-        self._factors = factors
-
-    def side(self, meter: SiteMeter, given: bool, slot_ms: int, value: int, unit: Unit) -> Node:
-        """The side as a node whose children are the series of the term that decides."""
-        word = "gives" if given else "takes"
-        return Node(
-            f"{meter.device}-{word}", "device", f"{meter.device} {word}", value, unit,
-            formula="the first of its series that is known in this quarter of an hour",
-            span=(slot_ms, slot_ms + SLOT_MS),
-            parts=lambda: self._decided(meter.give if given else meter.take, slot_ms, value, unit),
-        )  # fmt: skip
-
-    def counted(self, meter: SiteMeter, given: bool, slot_ms: int, unit: Unit) -> Node:
-        """The same where nobody knows the value yet."""
-        nodes = self._terms(meter.give if given else meter.take, slot_ms, unit)
-        return self.side(meter, given, slot_ms, max(sum(node.value for node in nodes), 0), unit)
-
-    def _decided(self, terms: Sequence[Term], slot_ms: int, value: int, unit: Unit) -> list[Node]:
-        label = "no less than nothing: what is below zero is the other side's"
-        nodes = self._terms(terms, slot_ms, unit)
-        return with_rest(nodes, Node("limit", "limit", label, value, unit))
-
-    def _terms(self, terms: Sequence[Term], slot_ms: int, unit: Unit) -> list[Node]:
-        for term in terms:
-            found = [self._slot(number, slot_ms, unit) for number in term.series]
-            known = [node for node in found if node is not None]
-            if len(known) == len(found):
-                return known if term.sign > 0 else [negated(node) for node in known]
-        return []
-
-    def _slot(self, number: int, slot_ms: int, unit: Unit) -> Node | None:
-        series = self._registry.by_no(number)
-        if series is None:
-            return None
-        node = self._trees.slot(series, slot_ms, unit)
-        if node is None:
-            return None
-        for one in self._factors:
-            if one.series == number and one.from_ms <= slot_ms < one.to_ms:
-                node = multiplied(self._trees, series, one.from_ms, one.factor, node, unit)
-        return replace(node, key=series.public_id)
-
-
-def multiplied(
-    trees: SeriesTrees, series: Series, from_ms: int, factor: Fraction, register: Node, unit: Unit
-) -> Node:
-    """What a register counted in a slot, times the factor of its installation."""
-    value = rounded(register.value * factor.numerator, factor.denominator)
-
-    def parts() -> list[Node]:
-        found = [
-            Node(
-                f"installation-{row.id}", "installation", f"factor {factor} of the installation",
-                rounded(factor.numerator * 10**12, factor.denominator), Unit("", 12),
-                stored=Stored("installations", {"id": row.id, "metering_point": row.metering_point}),
-            )
-            for row in load_installations(trees.conn, series=series.no)
-            if row.installation.from_ms == from_ms
-        ]  # fmt: skip
-        return [register, *found]
-
-    return Node(
-        register.key, "register", f"{register.label} x {factor}", value, unit, op=Op.FORMULA,
-        formula="what the register counted, times the factor of its installation",
-        span=register.span, parts=parts,
-    )  # fmt: skip
-
-
-def _rows(found: Allocation, start_ms: int, end_ms: int) -> tuple[int, int]:
-    site = found.balance.site
-    low, high = ((ms - site.start_ms) // SLOT_MS for ms in (start_ms, end_ms))
-    return max(low, 0), max(min(high, site.count), 0)
 
 
 def _column(name: str) -> Column:

@@ -9,9 +9,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from hub.actors.explain_balance import SideTrees, multiplied
-from hub.actors.explain_prices import PERCENT, BillAsked, PriceTrees, bill_asked
+from hub.actors.explain_prices import PERCENT, BillAsked, PriceTrees
 from hub.actors.explain_series import SeriesTrees, unit_of
+from hub.actors.explain_sides import SideTrees, multiplied
 from hub.actors.money_points import read_usage
 from hub.actors.registry import Registry
 from hub.energy.bill import Bill, BillLine, LineSlots, bill, line_slots
@@ -36,8 +36,6 @@ from hub.energy.slots import SLOT_MS
 from hub.energy.tariff import Version
 from hub.energy.usage import Usage
 from hub.model.series import Direction
-
-__all__ = ["BillTrees", "bill_asked"]
 
 VALUE_OF_E8: Final = 10 ** (MONEY_DIGITS - 8)
 VALUE_OF_E14: Final = 10 ** (MONEY_DIGITS - 14)

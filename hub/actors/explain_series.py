@@ -20,7 +20,7 @@ from hub.energy.corrections import Action, Correction
 from hub.energy.explain import Node, Stored, Timeline, Total, Unit, rounded, with_rest, with_rounding
 from hub.energy.intervals import TimeClass
 from hub.energy.slots import SLOT_MS, Readings, Rule, SlotColumns, step_of
-from hub.energy.trace import HALF_MW_MS_PER_MWH, Changed, Piece, Point, changes_at, pieces_of
+from hub.energy.trace import HALF_MW_MS_PER_MWH, Changed, Piece, Point, changes_at
 from hub.model.quality import Flag, Quality, ReadingFlag, shares
 from hub.model.series import Behaviour, Series
 from hub.model.units import Quantity
@@ -29,8 +29,6 @@ from hub.storage.corrections import find_correction
 from hub.storage.metering import load_installations
 from hub.storage.readings import read_columns
 from hub.storage.rederive import Stream
-
-__all__ = ["SeriesTrees", "pieces_of", "unit_of"]
 
 _FAMILIES: Final = ("delta", "quality")
 _MS_PER_HOUR: Final = 3_600_000

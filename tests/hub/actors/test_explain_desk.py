@@ -14,11 +14,12 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from hub.actors.corrections import AddCorrection, Wanted
+from hub.actors.counting import SetCounting
 from hub.actors.device_requests import PatchDevice
 from hub.actors.energy_requests import GetEnergySums
 from hub.actors.explain_requests import FIGURES, Explain, Explanation, View
 from hub.actors.history import History
-from hub.actors.money_requests import CreateTariff, GetBill, PutPriceRows, SentPrice
+from hub.actors.money_requests import CreatePriceSeries, CreateTariff, GetBill, PutPriceRows, SentPrice
 from hub.actors.processing import GetHistory
 from hub.energy.explain import COMPUTED, Op, Shown
 from hub.energy.figures import flow_mwh, self_consumption
@@ -443,3 +444,98 @@ async def test_a_time_that_has_not_come_is_a_sum_of_nothing(house: House) -> Non
         shown = await explain(house, metric, name, start_ms, start_ms + DAY_MS)
         assert shown.node.value == 0
         assert await unstored(house, complete(shown)) == []
+
+
+async def all_of(house: House, metric: str, name: str, start_ms: int, end_ms: int) -> set[str]:
+    """Kinds of the leaves under some nodes of each level, after checking all of them."""
+    top = await explain(house, metric, name, start_ms, end_ms, View(depth=4, limit=1000))
+    seen: set[str] = set()
+    for path in _some([one.path for one in leaves(top) if one.node.parts is not None]):
+        deep = await explain(house, metric, name, start_ms, end_ms, View(path, 30, 1000))
+        assert await unstored(house, complete(deep)) == []
+        seen |= kinds(deep)
+    return seen
+
+
+async def test_an_hourly_counter_that_power_shapes_is_explained_by_its_readings(house: House) -> None:
+    counter, power = await house.declare("meter", "energy_import", "power")
+    await house.store([(counter, BEGIN_MS + at * HOUR_MS, at * 1234.567) for at in range(7)])
+    await house.store([(power, BEGIN_MS + at * 2 * MINUTE_MS, 500.0 + at % 13 * 91.7) for at in range(180)])
+    await house.work()
+    await request(house.ref("processing"), SetCounting("meter.energy_import", shape="power"))
+    await house.work()
+
+    shown = await explain(house, "energy", "meter.energy_import", BEGIN_MS, BEGIN_MS + 6 * HOUR_MS)
+    assert await unstored(house, complete(shown)) == []
+    assert kinds(shown) <= {"reading", "rounding"}
+    assert len({one.node.value for one in (shown.children or ())[:4]}) == 4  # by power, not flat
+
+
+async def test_transformers_multiply_registers_in_the_balance_and_on_the_bill(house: House) -> None:
+    await site(house)
+    number = house.registry.by_public_id("grid.energy_import").no
+    row = InstallationRow(0, "house", Installation(number, 0, None, factor=1.37))
+
+    def put(conn: sa.Connection) -> None:
+        save_point(conn, MeteringPoint("house", "House"))
+        insert_installation(conn, row)
+
+    await house.database.write(put)
+    version = {"from": "2020-01-01", "import": [{"energy": "All", "price": "0.3"}]}
+    await request(
+        house.ref("processing"), CreateTariff({"id": "t", "metering_point": "house", "versions": [version]})
+    )
+    end_ms = BEGIN_MS + DAY_MS
+
+    assert "installation" in await all_of(house, "figure", "import", BEGIN_MS, end_ms)
+    assert "installation" in await all_of(house, "bill", "house", BEGIN_MS, end_ms)
+
+
+async def test_energy_that_was_set_off_over_a_month_is_told_apart(house: House) -> None:
+    await site(house)
+    version = {
+        "from": "2020-01-01", "netting": {"period": "month"},
+        "import": [{"energy": "All", "price": "0.3"}], "export": [{"energy": "In", "price": "0.1"}],
+    }  # fmt: skip
+    await request(
+        house.ref("processing"), CreateTariff({"id": "t", "metering_point": "grid", "versions": [version]})
+    )
+
+    assert "limit" in await all_of(house, "bill", "grid", BEGIN_MS, BEGIN_MS + DAY_MS)
+
+
+async def test_phases_that_count_by_themselves_are_shown_each(house: House) -> None:
+    keys = [f"energy_{way}_l{phase}" for way in ("import", "export") for phase in (1, 2, 3)]
+    numbers = await metered(house, "grid", "grid", *keys)
+    rows = [
+        (number, BEGIN_MS + at * 10 * MINUTE_MS, at * (10.0 + place * 3.3))
+        for place, number in enumerate(numbers)
+        for at in range(37)
+    ]
+    await house.store(rows)
+    await house.work()
+    version = {
+        "from": "2020-01-01", "netting": {"phases": "per_phase"}, "import": [{"energy": "All", "price": "0.3"}],
+    }  # fmt: skip
+    await request(
+        house.ref("processing"), CreateTariff({"id": "t", "metering_point": "grid", "versions": [version]})
+    )
+
+    found = await explain(house, "bill", "grid", BEGIN_MS, BEGIN_MS + 6 * HOUR_MS)
+    assert found.node.value > 0
+    assert await unstored(house, complete(found)) == []
+
+
+async def test_prices_that_a_series_of_the_hub_carries_lead_to_its_slots(house: House) -> None:
+    await site(house)
+    (number,) = await house.declare("market", "price")
+    await house.store([(number, BEGIN_MS + at * HOUR_MS, 0.1 + at / 100) for at in range(25)])
+    await house.work()
+    wanted = {"id": "spot", "series": "market.price", "unit": "EUR/kWh"}
+    await request(house.ref("processing"), CreatePriceSeries(wanted))
+    version = {"from": "2020-01-01", "import": [{"energy": "All", "formula": "max(spot, 0.12) + 0.01"}]}
+    await request(
+        house.ref("processing"), CreateTariff({"id": "t", "metering_point": "grid", "versions": [version]})
+    )
+
+    assert "price_row" in await all_of(house, "bill", "grid", BEGIN_MS, BEGIN_MS + 6 * HOUR_MS)
