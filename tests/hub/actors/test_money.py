@@ -204,6 +204,23 @@ async def test_phases_count_by_themselves_where_the_contract_says_so(house: Hous
     assert lines == {"All": 24.0, "Fed": 9.6}
 
 
+async def test_holidays_are_those_of_the_country(house: House) -> None:
+    (number,) = await metered(house, "energy_import")
+    armistice_ms = 1_762_815_600_000  # 2025-11-11 00:00 in Paris, a Tuesday
+    await house.store([(number, armistice_ms + at * SLOT_MS, at * 250.0) for at in range(97)])
+    await house.work()
+    day = {"energy": "Day", "price": "0.40", "when": {"days": "mon-fri", "holidays": "exclude"}}
+    night = {"energy": "Night", "price": "0.10", "when": "otherwise"}
+    await ask(house, CreateTariff({"id": "t", "versions": [{"from": "2020-01-01", "import": [day, night]}]}))
+    totals = []
+    for country in (None, "FR", "DE", "XX"):
+        await ask(house, SetMoney(MoneySettings(country=country)))
+        made = await ask(house, GetBill("grid", armistice_ms, armistice_ms + 96 * SLOT_MS))
+        totals.append(made.total_e8)
+
+    assert totals == [960_000_000, 240_000_000, 960_000_000, 960_000_000]
+
+
 async def test_any_device_is_a_metering_point_of_its_own(house: House) -> None:
     (number,) = await metered(house, "energy", role="load")
     await counted(house, number)
