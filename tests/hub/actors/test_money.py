@@ -396,3 +396,22 @@ def test_a_bill_in_work_while_its_slots_change_is_not_remembered() -> None:
     assert memory.find(key) is made
     memory.note([1], 9, 20)
     assert memory.find(key) is None
+
+
+async def test_money_is_the_same_on_postgresql(tmp_path: Path, postgres_url: str) -> None:
+    async with running_house(tmp_path, url=postgres_url) as house:
+        (number,) = await metered(house, "energy_import")
+        await counted(house, number)
+        await install(house, Installation(number, 0, factor=2.0))
+        await ask(house, CreateTariff(MARKET))
+        await ask(house, PutPriceRows("spot", [SentPrice(START_MS, END_MS, "0.10")]))
+        await ask(house, PutPriceRows("spot", [SentPrice(START_MS, START_MS + 48 * SLOT_MS, "0.30")]))
+        await ask(house, CreateBudget({"id": "money", "amount": "100"}))
+        before = await bill(house)
+    async with running_house(tmp_path, url=postgres_url) as again:
+        (budget,) = await ask(again, GetBudgets(("money",)))
+        after = await bill(again)
+
+    assert after == before
+    assert after.total_e8 == 960_000_000  # 24 kWh at 0.30 and 24 at 0.10
+    assert budget.state.used_e8 == 960_000_000
