@@ -115,7 +115,11 @@ def _contract(day_price: str) -> dict[str, Any]:
         {"energy": "Day", "price": day_price, "when": {"days": "mon-fri", "hours": "07:00-23:00"}},
         {"energy": "Night", "price": "0.2450", "when": "otherwise"},
         {"energy": "Market", "group": "market", "formula": "spot * 1.05 + 0.0123"},
-        {"tier": "Network", "per": "month", "blocks": [{"up_to_kwh": 200, "price": "0.04"}, {"price": "0.055"}]},
+        {
+            "tier": "Network",
+            "per": "month",
+            "blocks": [{"up_to_kwh": 200, "price": "0.04"}, {"price": "0.055"}],
+        },
         {"standing": "Meter rent", "price": "0.45", "per": "day"},
         {"capacity": "Peak", "price": "52.95", "per": "year", "basis": "monthly_peak"},
         {"tax": "VAT", "percent": 21, "on": "all"},
