@@ -324,7 +324,7 @@ class EnergyDesk:
 
     async def _before(self, work: Work, layout: Layout, span: Span) -> Stock:
         """The inventory before a month: that after the month before it in its walk, made where it is not kept."""
-        if not any(meter.role is Role.BATTERY for meter in layout.meters):
+        if not _has_battery(layout):
             return Stock()
         chain = [one for one in walk_of(self._zone, span.year) if one.start_ms < span.start_ms]
         stock, to_make = Stock(), []
@@ -371,7 +371,7 @@ class EnergyDesk:
         self, work: Work, layout: Layout, month: Span, inside: _Range, starts: Int64, ends: Int64
     ) -> SiteSums:
         day_ms = int(local_days(self._zone, inside.start_ms, inside.end_ms).start_ms[0])
-        stock = self._shelf.stock(month.year, day_ms)
+        stock = self._shelf.stock(month.year, day_ms) if _has_battery(layout) else Stock()
         if stock is None:
             stock, day_ms = await self._before(work, layout, month), month.start_ms
         known_ms = max(min(inside.end_ms, self._known_ms()), day_ms)
@@ -389,6 +389,10 @@ class EnergyDesk:
 
     async def _slot_prices(self, first_ms: int, count: int) -> Prices | None:
         return None if self._prices is None else await self._prices.slot_prices(first_ms, count)
+
+
+def _has_battery(layout: Layout) -> bool:
+    return any(meter.role is Role.BATTERY for meter in layout.meters)
 
 
 def _by_start(session: Session) -> tuple[int, str]:
