@@ -376,6 +376,14 @@ COMPONENTS: dict[str, JsonSchema] = {
         )
     ),
     "Counting": _object(series=_TEXT, gap=_TEXT, shape=_TEXT, power=_maybe(_TEXT)),
+    "Explanation": _object(
+        metric=_TEXT, name=_TEXT, start=_MS, end=_MS, node=ref("ExplainNode"),
+    ),
+    "ExplainNode": _with_optional(
+        _object(path=_TEXT, kind=_TEXT, label=_TEXT, value=_TEXT, unit=_TEXT),
+        op={"type": "string", "enum": ["sum", "product", "formula"]}, formula=_TEXT, start=_MS, end=_MS,
+        quality=_ANY_OBJECT, stored=_ANY_OBJECT, count=_maybe(_INT), children=_maybe(array(ref("ExplainNode"))),
+    ),
     "Quarantined": _object(
         id=_INT, source=_TEXT, arrival_ms=_MS, series=_maybe(_TEXT), ts_ms=_maybe(_MS), value=_maybe(_TEXT),
         code=_TEXT, detail=_TEXT, field=_TEXT, payload=_maybe(_TEXT),

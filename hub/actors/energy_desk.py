@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Iterable, Sequence
 from dataclasses import replace
+from itertools import groupby
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -23,6 +24,7 @@ from hub.actors.energy_months import (
     MonthShelf,
     PriceBook,
     Span,
+    Stretch,
     Work,
     allocated,
     installed_factors,
@@ -214,6 +216,23 @@ class EnergyDesk:
         finally:
             self._shelf.end(work)
 
+    async def stretches(self, start_ms: int, end_ms: int) -> list[Stretch]:
+        """What allocating ``[start_ms, end_ms)`` slot by slot takes; a stretch for each local year."""
+        layout, span = await self._laid_out(), _Range(slot_floor(start_ms), slot_floor(end_ms))
+        work, found = self._shelf.begin(layout), list[Stretch]()
+        try:
+            for _, months in groupby(self._touching(span), key=lambda one: one.year):
+                own = list(months)
+                low_ms, high_ms = max(span.start_ms, own[0].start_ms), min(span.end_ms, own[-1].end_ms)
+                day_ms, stock = await self._begin(work, layout, own[0], low_ms)
+                known_ms = max(min(high_ms, self._known_ms()), day_ms)
+                first_ms, count = grid_of(day_ms, known_ms)
+                prices = await self._slot_prices(first_ms, count) if count else None
+                found.append(Stretch(layout, day_ms, low_ms, known_ms, prices, stock))
+        finally:
+            self._shelf.end(work)
+        return found
+
     async def hours(self, start_ms: int, end_ms: int) -> list[Hours]:
         """Flows by hour of the months that touch ``[start_ms, end_ms)``."""
         layout, span = await self._laid_out(), _Range(start_ms, end_ms)
@@ -370,10 +389,7 @@ class EnergyDesk:
     async def _fine_part(
         self, work: Work, layout: Layout, month: Span, inside: _Range, starts: Int64, ends: Int64
     ) -> SiteSums:
-        day_ms = int(local_days(self._zone, inside.start_ms, inside.end_ms).start_ms[0])
-        stock = self._shelf.stock(month.year, day_ms) if _has_battery(layout) else Stock()
-        if stock is None:
-            stock, day_ms = await self._before(work, layout, month), month.start_ms
+        day_ms, stock = await self._begin(work, layout, month, inside.start_ms)
         known_ms = max(min(inside.end_ms, self._known_ms()), day_ms)
         first_ms, count = grid_of(day_ms, known_ms)
         prices = await self._slot_prices(first_ms, count)
@@ -382,6 +398,14 @@ class EnergyDesk:
             return summed(allocated(conn, layout, day_ms, known_ms, prices, stock), starts, ends)
 
         return await self._database.read(job)
+
+    async def _begin(self, work: Work, layout: Layout, month: Span, start_ms: int) -> tuple[int, Stock]:
+        """Where a walk to ``start_ms`` may begin (its day, or else its month), and the inventory there."""
+        day_ms = int(local_days(self._zone, start_ms, start_ms + 1).start_ms[0])
+        stock = self._shelf.stock(month.year, day_ms) if _has_battery(layout) else Stock()
+        if stock is None:
+            return month.start_ms, await self._before(work, layout, month)
+        return day_ms, stock
 
     def _known_ms(self) -> int:
         """Nothing is stored beyond this: a reading may be some minutes ahead of the clock."""

@@ -96,6 +96,18 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True)
+class Stretch:
+    """A part ``[start_ms, end_ms)`` of a question inside one walk, and what allocating it from ``day_ms`` takes."""
+
+    layout: Layout
+    day_ms: int
+    start_ms: int
+    end_ms: int
+    prices: Prices | None
+    stock: Stock
+
+
+@dataclass(frozen=True, slots=True)
 class Hours:
     """Flows by local hour, mWh: rows as :data:`HOUR_FLOWS`. ``seen`` counts known slots of all devices."""
 

@@ -64,7 +64,7 @@ class MoneyDesk:
     ) -> None:
         self._database = database
         self.book = MoneyBook(database, settings or MoneySettings())
-        sources = MoneySources(database, registry, self.book, zone)
+        self.sources = sources = MoneySources(database, registry, self.book, zone)
         self.bills = Bills(sources)
         self.prices = SitePrices(sources)
         self._watch = MoneyWatch(sources, self.bills, board)

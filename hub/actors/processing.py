@@ -28,6 +28,8 @@ from hub.actors.doubts import GetSuspects, find_suspects
 from hub.actors.energy_desk import EnergyDesk
 from hub.actors.energy_months import EnergySettings
 from hub.actors.energy_requests import EnergyRequest
+from hub.actors.explain_desk import ExplainDesk
+from hub.actors.explain_requests import Explain
 from hub.actors.history import History, HistoryReader, ReadingsPage
 from hub.actors.live import LiveView, live_view
 from hub.actors.marks import MarkBook
@@ -157,6 +159,7 @@ class ProcessingActor(AsyncActor):
         self._reader = HistoryReader(database, registry, self._store, zone)
         self._money = money or MoneyDesk(database, registry, board, zone)
         self._energy = energy or EnergyDesk(database, registry, zone, prices=self._money.prices)
+        self._explain = ExplainDesk(database, registry, zone, self._energy, self._money.sources)
         self._open = LiveSlots()
         self._started: set[int] = set()
         self._dirty: dict[int, Span] = {}
@@ -223,6 +226,8 @@ class ProcessingActor(AsyncActor):
                 self._energy.configure(message)
             case EnergyRequest():
                 return self._later(self._energy.answer(message))
+            case Explain():
+                return self._later(self._explain.explain(message))
             case GetLive():
                 return live_view(self._registry, self._board, self._clock.now_ms())
             case RangesDirtied(series, start_ms, end_ms, cause):

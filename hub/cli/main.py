@@ -16,6 +16,7 @@ _COMMANDS = {
     "check": "hub.cli.configuration:check",
     "schema": "hub.cli.configuration:schema",
     "explain": "hub.cli.explain:explain",
+    "explain-number": "hub.cli.explain_number:explain_number",
     "secrets": "hub.cli.secrets_file:secrets",
     "doctor": "hub.cli.doctor:doctor",
     "user": "hub.cli.people:user",

@@ -464,10 +464,41 @@ READINGS: Final[Mapping[str, CodeText]] = {
         "Without them the shape would be a guess.",
         "Stay with `gap: flat` and `shape: none`, and choose again later.",
     ),
+    "WL-NRG-010": CodeText(
+        "no such part",
+        "The figure that is explained has no part at this path.",
+        "Parts come and go with readings, prices and corrections; a path is only good for the tree it came from.",
+        "Ask for the figure again without `path`, and take the path of a node of that answer.",
+    ),
+    "WL-NRG-011": CodeText(
+        "no amount",
+        "The series is a state, such as a temperature or a voltage; it does not add up to anything.",
+        "Only energy, volumes, amounts and power are explained by what they are made of.",
+        "Name a counter or a power; GET /api/v1/readings has the values of every series.",
+    ),
+    "WL-NRG-012": CodeText(
+        "no such figure",
+        "The balance has no figure of this name that can be explained.",
+        "The names are those of the energy summary.",
+        "Take one of use, import, export, production, charge, discharge, not_measured, other_source and "
+        "self_consumption.",
+    ),
+    "WL-NRG-013": CodeText(
+        "what to explain",
+        "The command was given no series, figure, device or bill, or more than one.",
+        "One tree explains one number.",
+        "Name a series, or one of `--figure`, `--device` and `--bill`.",
+    ),
     "WL-NRG-900": CodeText(
         "bug: nobody answers",
         "A question about energy reached the desk that it does not know.",
         "A part of the hub broke a promise; nothing stored is touched.",
+        "Please report it with the log.",
+    ),
+    "WL-NRG-901": CodeText(
+        "bug: parts do not add up",
+        "The parts of an explained figure do not make the figure.",
+        "A part of the hub broke a promise; nothing stored is touched, and the figure itself is as it was.",
         "Please report it with the log.",
     ),
     "WL-REC-001": CodeText(

@@ -107,14 +107,7 @@ def derive(
     """
     start_ms -= start_ms % SLOT_MS
     end_ms += -end_ms % SLOT_MS
-    if rule.behaviour is Behaviour.GAUGE:
-        track = _gauge_track(rule, readings, start_ms, from_first=from_first)
-    elif rule.behaviour is Behaviour.COUNTER:
-        track = _counter_track(rule, readings, start_ms, from_first=from_first)
-    else:
-        track = _delta_track(rule, readings, start_ms, from_first=from_first)
-    if spread is not None and spread.power is not None:
-        track = joined(track)
+    track = track_of(rule, readings, start_ms, from_first=from_first, spread=spread)
     sums = summed(rule, readings, track, start_ms, end_ms, spread)
     slots = finish(sums, rule.scale, gauge=rule.is_gauge, power=rule.is_gauge and rule.has_energy)
     return Derived(
@@ -123,6 +116,19 @@ def derive(
         anchored=track.anchored,
         settled=to_last or _settled(rule, readings, track, end_ms),
     )
+
+
+def track_of(
+    rule: Rule, readings: Readings, start_ms: int, *, from_first: bool = False, spread: Spread | None = None
+) -> Track:
+    """The intervals of energy and of time that :func:`derive` sums; arguments as there."""
+    if rule.behaviour is Behaviour.GAUGE:
+        track = _gauge_track(rule, readings, start_ms, from_first=from_first)
+    elif rule.behaviour is Behaviour.COUNTER:
+        track = _counter_track(rule, readings, start_ms, from_first=from_first)
+    else:
+        track = _delta_track(rule, readings, start_ms, from_first=from_first)
+    return joined(track) if spread is not None and spread.power is not None else track
 
 
 def usable(rule: Rule, readings: Readings) -> NDArray[np.bool_]:
@@ -220,6 +226,7 @@ def _counter_track(rule: Rule, readings: Readings, start_ms: int, *, from_first:
         readings.ts_ms[opening], readings.ts_ms[closing], decided.amount, decided.amount,
         readings.ts_ms[:-1], readings.ts_ms[1:], time_class, gap, marks, _NONE, _NONE,
         good, np.rint(readings.value[good] * rule.scale).astype(np.int64), last, pending_ms, anchored,
+        tuple((int(readings.ts_ms[at_run[row]]), int(flag)) for row, flag in decided.flags),
     )  # fmt: skip
 
 

@@ -39,6 +39,8 @@ class Track:
     last_good: int
     pending_ms: int | None
     anchored: bool
+    decisions: tuple[tuple[int, int], ...] = ()
+    """(time of the reading, flag): where the register was decided to be reset or to have rolled over."""
 
 
 def joined(track: Track) -> Track:

@@ -11,6 +11,7 @@ The readings are the *corrected* ones, and dated installations cut the stream (:
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 import sqlalchemy as sa
@@ -30,6 +31,7 @@ from hub.energy.intervals import USUAL_OF
 from hub.energy.reach import reach
 from hub.energy.slots import SLOT_MS, Readings, Rule
 from hub.energy.spread import Spread
+from hub.energy.trace import Piece, pieces_of
 from hub.model.series import Behaviour, Series
 from hub.storage.corrected import CorrectedReadings
 from hub.storage.counting import FLAT, Counting, load_counting, spread_of
@@ -118,6 +120,20 @@ class Stream:
             found.fetched.to_last,
             self._may_fold(derived),
         )
+
+    def pieces(self, slot_ms: int) -> list[Piece]:
+        """The intervals behind one slot, with the part that each has in it."""
+        found = self.found(slot_ms, slot_ms + SLOT_MS).fetched
+        cuts = self.cuts_in(found)
+        spread = self._spread(found.readings, cuts)
+        pieces: list[Piece] = []
+        parts = parts_of(found.readings, cuts, from_first=found.from_first)
+        for (before, after), (part, from_first) in zip(pairwise([None, *cuts, None]), parts, strict=True):
+            values = [before.at_ms] if before is not None and before.opening is not None else []
+            values += [after.at_ms] if after is not None and after.closing is not None else []
+            rule = Rule.of(self.series)
+            pieces += pieces_of(rule, part, slot_ms, from_first=from_first, spread=spread, cuts=values)
+        return pieces
 
     def found(self, start_ms: int, end_ms: int, within: Span | None = None) -> _Found:
         """The range derived, and what it was derived from."""
