@@ -4,8 +4,9 @@ What a reading changes reaches from the reading before it to the one after it, a
 decision about a dip or a spike may still be revised. The range is widened to that before it is derived, so that
 rows written before and after fit together without a seam.
 
-The readings are the *corrected* ones, and dated installations cut the stream (:mod:`hub.energy.corrections`,
-:mod:`hub.energy.installations`); a series without either is derived from what is stored.
+The readings are the *corrected* ones, and dated installations and scaled stretches cut the stream
+(:mod:`hub.energy.corrections`, :mod:`hub.energy.installations`, :mod:`hub.storage.scaled`); a series without
+either is derived from what is stored.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ from hub.storage.corrected import CorrectedReadings
 from hub.storage.counting import FLAT, Counting, load_counting, spread_of
 from hub.storage.metering import installations_of
 from hub.storage.readings import Columns, read_before
+from hub.storage.scaled import scale_cuts
 
 FIRST_MS = 0
 LAST_MS = 1 << 53
@@ -92,16 +94,18 @@ class Stream:
     @classmethod
     def of(cls, conn: sa.Connection, series: Series) -> Stream:
         """As people decided until now."""
+        readings = CorrectedReadings.of(conn, series.no)
         return cls(
             series,
-            CorrectedReadings.of(conn, series.no),
-            cuts_of(installations_of(conn, series.no)),
+            readings,
+            _cuts(series, readings),
             load_counting(conn, series.no) if series.behaviour is Behaviour.COUNTER else FLAT,
         )
 
     def with_corrections(self, corrections: tuple[Correction, ...]) -> Stream:
         """As other decisions would leave it."""
-        return replace(self, readings=replace(self.readings, corrections=corrections))
+        readings = replace(self.readings, corrections=corrections)
+        return replace(self, readings=readings, cuts=_cuts(self.series, readings))
 
     def derived(self, start_ms: int, end_ms: int, within: Span | None = None) -> Rederived:
         """Derive ``[start_ms, end_ms)``, with as much context as it takes.
@@ -186,6 +190,13 @@ class Stream:
         return all(one.end_ms <= last_ms for one in self.readings.corrections) and all(
             cut.at_ms < open_ms for cut in self.cuts
         )
+
+
+def _cuts(series: Series, readings: CorrectedReadings) -> tuple[Cut, ...]:
+    """All cuts of a stream in order of time."""
+    swaps = cuts_of(installations_of(readings.conn, series.no))
+    scales = scale_cuts(series, readings, swaps)
+    return tuple(sorted((*swaps, *scales), key=lambda cut: cut.at_ms)) if scales else swaps
 
 
 def touched_range(stream: Stream, start_ms: int, end_ms: int) -> tuple[int, int]:
