@@ -11,6 +11,7 @@ either is derived from what is stored.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -29,7 +30,7 @@ from hub.energy.derive import (
 from hub.energy.doubts import OpenDoubt, open_doubts
 from hub.energy.installations import Cut, cuts_of, derive_cut, parts_of
 from hub.energy.intervals import USUAL_OF
-from hub.energy.reach import reach
+from hub.energy.reach import Reach, reach
 from hub.energy.slots import SLOT_MS, Readings, Rule
 from hub.energy.spread import Spread
 from hub.energy.trace import Piece, pieces_of
@@ -205,14 +206,42 @@ def touched_range(stream: Stream, start_ms: int, end_ms: int) -> tuple[int, int]
     back, ahead = LOOKBACK_READINGS, LOOKAHEAD_READINGS + USUAL_OF
     while True:
         fetched = _fetch(stream.readings, start_ms, end_ms, back, ahead)
-        found = reach(rule, fetched.readings, start_ms, end_ms - 1)
-        if (found.enough_before or fetched.from_first) and (found.enough_after or fetched.to_last):
+        found = _reach_of_parts(rule, fetched, stream.cuts_in(fetched), start_ms, end_ms)
+        if found.enough_before and found.enough_after:
             break
         back *= 1 if found.enough_before else _WIDEN
         ahead *= 1 if found.enough_after else _WIDEN
     start_ms, end_ms = min(start_ms, found.start_ms), max(end_ms, found.end_ms)
     start_ms, end_ms = _up_to_cuts(stream, start_ms, end_ms)
     return max(start_ms - start_ms % SLOT_MS, FIRST_MS), end_ms + -end_ms % SLOT_MS
+
+
+def _reach_of_parts(rule: Rule, fetched: _Fetched, cuts: Sequence[Cut], start_ms: int, end_ms: int) -> Reach:
+    """How far a change reaches in the stream as it is read, and in each part that cuts make of it.
+
+    A part begins with decisions of its own about the value at its cut, which the uncut stream knows nothing of.
+    """
+    whole = reach(rule, fetched.readings, start_ms, end_ms - 1)
+    found = [
+        replace(
+            whole,
+            enough_before=whole.enough_before or fetched.from_first,
+            enough_after=whole.enough_after or fetched.to_last,
+        )
+    ]
+    parts = parts_of(fetched.readings, cuts, from_first=fetched.from_first) if cuts else []
+    for (part, from_first), (before, after) in zip(parts, pairwise([None, *cuts, None]), strict=bool(cuts)):
+        if (before is not None and before.at_ms >= end_ms) or (after is not None and after.at_ms < start_ms):
+            continue
+        one = reach(rule, part, start_ms, end_ms - 1)
+        enough_after = one.enough_after or after is not None or fetched.to_last
+        found.append(replace(one, enough_before=one.enough_before or from_first, enough_after=enough_after))
+    return Reach(
+        min(one.start_ms for one in found),
+        max(one.end_ms for one in found),
+        all(one.enough_before for one in found),
+        all(one.enough_after for one in found),
+    )
 
 
 def _up_to_cuts(stream: Stream, start_ms: int, end_ms: int) -> tuple[int, int]:
