@@ -371,8 +371,8 @@ class BalanceTrees:
         for stretch, found in self._parts:
             low, high = _rows(found, max(start_ms, stretch.start_ms), min(end_ms, stretch.end_ms))
             site = found.balance.site
-            rows = [site.row(meter.device) for meter in meters]
-            if high > low:
+            rows = [row for meter in meters if (row := site.row(meter.device)) is not None]
+            if rows and high > low:
                 times += site.times_ms[rows, :, low:high].sum(axis=(0, 2), dtype=np.int64)
         return shares((end_ms - start_ms) * len(meters), *times.tolist())
 
