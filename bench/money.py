@@ -67,13 +67,14 @@ def _year(asker: _Asker, times: int) -> Row:
         begin_s = time.perf_counter()
         _bill(asker, "b000", days_back=turn)
         taken_ms.append((time.perf_counter() - begin_s) * 1e3)
+    _bill(asker, "b000", days_back=60)  # closed, so that it is remembered
     again_s = time.perf_counter()
-    _bill(asker, "b000", days_back=times)
+    _bill(asker, "b000", days_back=60)
     again_ms = (time.perf_counter() - again_s) * 1e3
     return Row(
         "year's bill", float(np.median(taken_ms[1:])), "ms", "lower", _floor_ms(times),
         "numpy products of slots in memory", BILL_TARGET_MS,
-        note=f"first {taken_ms[0]:.0f} ms, asked again {again_ms:.1f} ms",
+        note=f"first {taken_ms[0]:.0f} ms, a closed one asked again {again_ms:.1f} ms",
     )  # fmt: skip
 
 
@@ -115,7 +116,11 @@ def _contract(day_price: str) -> dict[str, Any]:
         {"energy": "Day", "price": day_price, "when": {"days": "mon-fri", "hours": "07:00-23:00"}},
         {"energy": "Night", "price": "0.2450", "when": "otherwise"},
         {"energy": "Market", "group": "market", "formula": "spot * 1.05 + 0.0123"},
-        {"tier": "Network", "per": "month", "blocks": [{"up_to_kwh": 200, "price": "0.04"}, {"price": "0.055"}]},
+        {
+            "tier": "Network",
+            "per": "month",
+            "blocks": [{"up_to_kwh": 200, "price": "0.04"}, {"price": "0.055"}],
+        },
         {"standing": "Meter rent", "price": "0.45", "per": "day"},
         {"capacity": "Peak", "price": "52.95", "per": "year", "basis": "monthly_peak"},
         {"tax": "VAT", "percent": 21, "on": "all"},

@@ -343,7 +343,7 @@ class EnergyDesk:
 
     async def _before(self, work: Work, layout: Layout, span: Span) -> Stock:
         """The inventory before a month: that after the month before it in its walk, made where it is not kept."""
-        if not any(meter.role is Role.BATTERY for meter in layout.meters):
+        if not _has_battery(layout):
             return Stock()
         chain = [one for one in walk_of(self._zone, span.year) if one.start_ms < span.start_ms]
         stock, to_make = Stock(), []
@@ -402,7 +402,7 @@ class EnergyDesk:
     async def _begin(self, work: Work, layout: Layout, month: Span, start_ms: int) -> tuple[int, Stock]:
         """Where a walk to ``start_ms`` may begin (its day, or else its month), and the inventory there."""
         day_ms = int(local_days(self._zone, start_ms, start_ms + 1).start_ms[0])
-        stock = self._shelf.stock(month.year, day_ms)
+        stock = self._shelf.stock(month.year, day_ms) if _has_battery(layout) else Stock()
         if stock is None:
             return month.start_ms, await self._before(work, layout, month)
         return day_ms, stock
@@ -413,6 +413,10 @@ class EnergyDesk:
 
     async def _slot_prices(self, first_ms: int, count: int) -> Prices | None:
         return None if self._prices is None else await self._prices.slot_prices(first_ms, count)
+
+
+def _has_battery(layout: Layout) -> bool:
+    return any(meter.role is Role.BATTERY for meter in layout.meters)
 
 
 def _by_start(session: Session) -> tuple[int, str]:

@@ -98,7 +98,7 @@ class SiteColumns:
             low, high = _rows(found, max(start_ms, stretch.start_ms), min(end_ms, stretch.end_ms))
             site = found.balance.site
             rows = [at for meter in meters if (at := site.row(meter.device)) is not None]
-            if high > low:
+            if rows and high > low:
                 times += site.times_ms[rows, :, low:high].sum(axis=(0, 2), dtype=np.int64)
         return shares((end_ms - start_ms) * len(meters), *times.tolist())
 

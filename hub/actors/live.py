@@ -15,6 +15,7 @@ from hub.model.units import Quantity
 
 STALE_AFTER_MS = 90_000
 INTERVALS_TO_STALE = 3
+_PHASES = ("power_l1", "power_l2", "power_l3")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,11 @@ def _plain(share: Any) -> dict[str, Any]:
 
 
 def _power_of(device: Device, registry: Registry, board: LatestBoard) -> PowerInput | None:
-    """Newest power of a device; a meter with an import and an export power gives their difference."""
+    """Newest power of a device: its total, else its phases summed, or the difference of an import and an export.
+
+    The two are named as the device sees them: what a roof or a battery exports is production or discharge.
+    """
+    phases = [one for key in _PHASES if (one := registry.find(device.id, key)) is not None]
     total = registry.find(device.id, "power") or _of(registry, device, Quantity.POWER)
     drawn, fed = registry.find(device.id, "power_import"), registry.find(device.id, "power_export")
     if drawn is not None and registry.find(device.id, "power") is None:
@@ -72,7 +77,15 @@ def _power_of(device: Device, registry: Registry, board: LatestBoard) -> PowerIn
         back = board.newest(fed.no) if fed is not None else (0, 0.0)
         if newest is None or back is None:
             return PowerInput(device.id, device.role, None, 0, device.parent)
-        return PowerInput(device.id, device.role, newest[1] - back[1], newest[0], device.parent)
+        sign = -1 if fed is not None and device.role in (Role.SOLAR, Role.BATTERY) else 1
+        return PowerInput(device.id, device.role, sign * (newest[1] - back[1]), newest[0], device.parent)
+    if phases and registry.find(device.id, "power") is None:
+        found = [board.newest(one.no) for one in phases]
+        known = [one for one in found if one is not None]
+        if len(known) < len(found):
+            return PowerInput(device.id, device.role, None, 0, device.parent)
+        power_w = sum(value for _, value in known)
+        return PowerInput(device.id, device.role, power_w, min(ts_ms for ts_ms, _ in known), device.parent)
     if total is None:
         return None
     newest = board.newest(total.no)

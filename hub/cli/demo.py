@@ -17,6 +17,8 @@ from hub.cli.options import DEFAULT_CONFIG, fail
 from hub.errors import AskUser, WattlineError
 
 if TYPE_CHECKING:
+    from hub.app import Hub
+    from hub.cli.demo_market import Market
     from hub.config.settings import HubConfig, IntegrationEntry
     from hub.storage.database import Database
 
@@ -69,12 +71,18 @@ def demo(
     from hub.app import HubOptions
     from hub.cli.run import run_loop, serve
 
+    async def keep(hub: Hub) -> None:
+        from hub.cli.demo_market import keep_market
+
+        entry = demo_entry(hub.config, config_dir)
+        await keep_market(hub.processing, hub.clock, _market(hub.config, entry))
+
     set_up_logging("json" if as_json else log_format)
     try:
         # a loop of its own, which has ended before the hub starts
         asyncio.run(prepare(config_dir, data_dir, days, quiet=as_json))
         if not prepare_only:
-            run_loop(serve(HubOptions(config_dir, data_dir, host, port, main_file=MAIN_FILE)))
+            run_loop(serve(HubOptions(config_dir, data_dir, host, port, main_file=MAIN_FILE), keep))
     except WattlineError as error:
         fail(error, as_json=as_json)
 
@@ -101,11 +109,16 @@ async def prepare(config_dir: Path, data_dir: Path, days: int, *, quiet: bool = 
 async def _prepare(
     database: Database, config: HubConfig, entry: IntegrationEntry, days: int, *, quiet: bool
 ) -> int:
-    from hub.cli.demo_history import DONE, past_of, state_of, write_past
+    from hub.cli.demo_history import DONE, begun_ms, past_of, state_of, write_past
+    from hub.cli.demo_market import write_market
     from integrations.demo.devices import declarations
     from integrations.demo.schema import site_of
 
+    market = _market(config, entry)
     if await state_of(database) == DONE:
+        since_ms = await database.read(begun_ms)
+        if since_ms is not None:  # what was published while the demo was stopped
+            await write_market(database, market, since_ms)
         return 0
     past = past_of(
         entry.options["seed"],
@@ -117,6 +130,7 @@ async def _prepare(
     )
     with _progress(days, quiet=quiet) as progress:
         declared = declarations(entry.options["interval"])
+        await write_market(database, market, past.start_ms)
         return await write_past(database, past, declared, entry.entry_id, progress)
 
 
@@ -127,6 +141,15 @@ def _configuration(config_dir: Path) -> tuple[HubConfig, IntegrationEntry]:
     plugins = PluginManager(config_dir)
     plugins.load()
     config = load(config_dir, plugins.schemas(), main_file=MAIN_FILE)
+    return config, demo_entry(config, config_dir)
+
+
+def demo_entry(config: HubConfig, config_dir: Path) -> IntegrationEntry:
+    """The simulated house of a configuration.
+
+    Raises:
+        AskUser: ``WL-DEM-004`` it has none.
+    """
     entry = next((one for one in config.integrations if one.domain == "demo"), None)
     if entry is None:
         raise AskUser(
@@ -135,7 +158,14 @@ def _configuration(config_dir: Path) -> tuple[HubConfig, IntegrationEntry]:
             where=str(config_dir / MAIN_FILE),
             hint="add `- demo: {}` under `integrations:`",
         )
-    return config, entry
+    return entry
+
+
+def _market(config: HubConfig, entry: IntegrationEntry) -> Market:
+    from hub.cli.demo_market import Market
+    from integrations.demo.schema import site_of
+
+    return Market.of(config, entry.options["seed"], site_of(entry.options))
 
 
 class _Progress:

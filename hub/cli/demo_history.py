@@ -29,17 +29,18 @@ from hub.actors.derivation import COMPACT_AFTER_MS, DAYS
 from hub.actors.history import day_rows
 from hub.energy.calendar import local_days, zone_version
 from hub.energy.derive import derive
+from hub.energy.installations import Installation
 from hub.energy.slots import SLOT_MS, Readings, Rule, SlotColumns
 from hub.errors import AskUser
 from hub.model.device import Device
 from hub.model.series import Series
 from hub.model.units import STORED_UNIT
-from hub.storage import registry, sealing, slots, tables
+from hub.storage import metering, registry, sealing, slots, tables
 from hub.storage.batches import AppendRows
 from hub.storage.codec import CODEC_VERSION, Columns, encode
 from hub.storage.database import Database
 from hub.storage.sealed import DAY_MS
-from integrations.demo.devices import Declaration
+from integrations.demo.devices import CONNECTION, Declaration
 from integrations.demo.house import simulate
 from integrations.demo.site import Site
 
@@ -146,6 +147,12 @@ async def state_of(database: Database) -> str | None:
     return None if state is None else str(state)
 
 
+def begun_ms(conn: sa.Connection) -> int | None:
+    """When the written history begins: its oldest device is as old; None where all were removed."""
+    found: int | None = conn.execute(sa.select(sa.func.min(tables.devices.c.created_ms))).scalar()
+    return found
+
+
 async def write_past(
     database: Database, past: Past, declared: Sequence[Declaration], entry_id: str, progress: Progress
 ) -> int:
@@ -220,7 +227,19 @@ def _registered(
         made = registry.insert_series(conn, info.id, new, units, created_ms)
         known.update((series.public_id, series) for series in made)
     wanted = [public_id for one in declared for public_id in one.public_ids()]
+    _connect(conn, [known[name] for name in CONNECTION.registers], created_ms)
     return tuple((public_id, known[public_id]) for public_id in wanted)
+
+
+def _connect(conn: sa.Connection, registers: Sequence[Series], since_ms: int) -> None:
+    """The grid connection as a bill sees it: a metering point, with the meter that stands there."""
+    if metering.find_point(conn, CONNECTION.id) is not None:
+        return
+    point = metering.MeteringPoint(CONNECTION.id, CONNECTION.name, code=CONNECTION.code, created_ms=since_ms)
+    metering.save_point(conn, point)
+    for series in registers:
+        row = metering.InstallationRow(0, point.id, Installation(series.no, since_ms), created_ms=since_ms)
+        metering.insert_installation(conn, row)
 
 
 # --- in the workers

@@ -205,7 +205,7 @@ HUB: Final[Mapping[str, CodeText]] = {
     ),
     "WL-API-061": CodeText(
         "comparison not known",
-        "The comparison is none of previous, year.",
+        "The comparison is none of previous, week, year.",
         "A misspelt one must not be left out silently.",
         "Use one of them.",
     ),

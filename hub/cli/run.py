@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -92,8 +92,10 @@ def _leave(code: int) -> None:
     os._exit(code)
 
 
-async def serve(options: HubOptions) -> None:
-    """Start hub and web, announce the address, and wait for the end."""
+async def serve(
+    options: HubOptions, beside: Callable[[Hub], Coroutine[Any, Any, None]] | None = None
+) -> None:
+    """Start hub and web, announce the address, and wait for the end; ``beside`` runs as long as they do."""
     from web.server import serve as serve_web
 
     ending = asyncio.Event()
@@ -103,6 +105,7 @@ async def serve(options: HubOptions) -> None:
         host = options.host or hub.config.http.host
         port = options.port if options.port is not None else hub.config.http.port
         server = await serve_web(hub, host, port)
+        extra = None if beside is None else asyncio.create_task(beside(hub))
         try:
             hub.announce(*server.loopback)
             await _greet(hub, host, server.port)
@@ -110,6 +113,8 @@ async def serve(options: HubOptions) -> None:
             await ending.wait()
             LOGGER.info("stopping")
         finally:
+            if extra is not None:
+                extra.cancel()
             await server.stop()
     finally:
         await hub.stop()

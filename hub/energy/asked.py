@@ -18,7 +18,7 @@ from hub.errors import Refused
 
 PERIODS: Final = ("day", "week", "month", "year", "billing")
 CUSTOM: Final = "custom"
-COMPARISONS: Final = ("previous", "year")
+COMPARISONS: Final = ("previous", "week", "year")
 RESOLUTION: Final = {"day": "15m", "week": "1h", "month": "1d", "billing": "1d", "year": "1mo"}
 _DAY_MS: Final = 86_400_000
 
@@ -76,7 +76,7 @@ def day_start_ms(zone: str, day: date) -> int:
 
 
 def compared(zone: str, one: Asked, how: str, now_ms: int) -> Asked:
-    """The period to compare with: the one before, or that of a year before.
+    """The period to compare with: the one before, that of the same weekdays before, or that of a year before.
 
     Raises:
         Refused: ``WL-API-061``, there is no such comparison.
@@ -107,6 +107,9 @@ def _beside(zone: str, one: Asked, how: str) -> Asked:
     begin, end = (datetime.fromtimestamp(ms // 1000, info) for ms in (one.start_ms, one.end_ms))
     if how == "year":
         return custom(zone, *(_moment_ms(_months_on(at.date(), -12), at.time(), info) for at in (begin, end)))
+    if how == "week":
+        weeks = timedelta(weeks=-(-(end.date() - begin.date()).days // 7) or 1)
+        return custom(zone, *(_moment_ms(at.date() - weeks, at.time(), info) for at in (begin, end)))
     if begin.time() == end.time():
         days = end.date() - begin.date()
         return custom(zone, _moment_ms(begin.date() - days, begin.time(), info), one.start_ms)
@@ -123,6 +126,9 @@ def _other(one: Asked, how: str) -> tuple[date, date, str]:
     if one.period in ("month", "billing", "year"):
         months = 12 if how == "year" or one.period == "year" else 1
         return _months_on(one.first, -months), _months_on(one.after, -months), ""
+    if how == "week":
+        weeks = timedelta(weeks=-(-days // 7))
+        return one.first - weeks, one.after - weeks, ""
     if how == "previous":
         return one.first - timedelta(days=days), one.first, ""
     if one.period == "week":

@@ -96,7 +96,8 @@ def live_balance(inputs: Iterable[PowerInput], *, now_ms: int, stale_after_ms: i
     """Put latest powers into balance.
 
     Roles without electric power (gas, water, heat, none) are left out, and so are devices whose ``parent`` is a
-    consumer in the list: the parent's power contains them. Without a grid input the house is an island, and
+    consumer in the list: the parent's power contains them. Roofs and batteries behind a consumer count beside it,
+    and what they give is added to what its meter shows. Without a grid input the house is an island, and
     what its sources give beyond the measured uses is still ``not_measured``.
 
     Args:
@@ -104,7 +105,8 @@ def live_balance(inputs: Iterable[PowerInput], *, now_ms: int, stale_after_ms: i
         now_ms: the moment of the balance.
         stale_after_ms: an older value is used but reported as stale.
     """
-    counted = _counted(list(inputs))
+    given = list(inputs)
+    counted, behind = _counted(given), _behind(given)
     sources: list[Share] = []
     uses: list[Share] = []
     stale: list[str] = []
@@ -116,6 +118,7 @@ def live_balance(inputs: Iterable[PowerInput], *, now_ms: int, stale_after_ms: i
             continue
         if now_ms - one.ts_ms > stale_after_ms:
             stale.append(one.device)
+        power_mw += behind.get(one.device, 0)
         side, flow = _flow(one.role, power_mw)
         if power_mw:
             (sources if side else uses).append(Share(flow, one.device, abs(power_mw)))
@@ -137,6 +140,26 @@ def _counted(inputs: list[PowerInput]) -> list[PowerInput]:
         for one in inputs
         if one.role in electric and not (one.role in _CONSUMERS and one.parent in consumers - {one.device})
     ]
+
+
+def _behind(inputs: list[PowerInput]) -> dict[str, int]:
+    """What roofs and batteries behind a consumer's meter give: it shows its use less that, and used it all."""
+    by_device = {one.device: one for one in inputs}
+    found: dict[str, int] = {}
+    for one in inputs:
+        power_mw = _milliwatts(one.power_w)
+        if one.role not in (Role.SOLAR, Role.BATTERY) or power_mw is None:
+            continue
+        top, at, seen = None, one.parent, {one.device}
+        while at is not None and at in by_device and at not in seen:
+            seen.add(at)
+            meter = by_device[at]
+            if meter.role in _CONSUMERS and _milliwatts(meter.power_w) is not None:
+                top = at
+            at = meter.parent
+        if top is not None:
+            found[top] = found.get(top, 0) + power_mw
+    return found
 
 
 def _milliwatts(power_w: float | None) -> int | None:

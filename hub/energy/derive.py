@@ -80,7 +80,9 @@ class Registers:
 
     def anchor(self, before_ms: int) -> int | None:
         """Where the machine may begin (:func:`hub.energy.windows.anchor`)."""
-        return counter.anchor(self.ts_ms, self.steps, self.normal, before_ms, self.resolution_steps)
+        return counter.anchor(
+            self.ts_ms, self.steps, self.normal, before_ms, self.resolution_steps, self.accepted
+        )
 
 
 def derive(
@@ -274,7 +276,10 @@ def _moved(readings: Readings, track: Track, end_ms: int) -> bool:
     other = np.flatnonzero(track.points[at:] != track.points[at])
     if len(other) and counter.calm_after(ts_ms, at + int(other[0])) < len(ts_ms):
         return True
-    return int(ts_ms[-1]) > end_ms + counter.STILL_MS + counter.CONFIRM_MS
+    # a rise up to a day later may say that this reading was false, and with it the time before; what follows
+    # may refute that
+    latest = int(np.searchsorted(ts_ms, ts_ms[at] + counter.STILL_MS, side="right")) - 1
+    return counter.calm_after(ts_ms, latest) < len(ts_ms)
 
 
 def _tail(readings: Readings, track: Track, sums: SlotSums, end_ms: int) -> Tail:

@@ -261,7 +261,7 @@ def comparison_json(mine: SiteSums, other: SiteSums, now_ms: int) -> dict[str, A
     result: dict[str, Any] = {"comparable": why is None, "why": why}
     if why is None:
         result["change"] = {
-            name: a - b
+            name: round(a - b, 3) + 0.0  # whole mWh, and no negative zero
             for name in FLOWS
             if (a := energies(mine, name)[0]) is not None and (b := energies(other, name)[0]) is not None
         }

@@ -45,7 +45,7 @@ def reach(rule: Rule, readings: Readings, first_ms: int, last_ms: int) -> Reach:
     else:
         good = np.flatnonzero(usable(rule, before))
         enough_before = len(good) > 0
-        start_ms = min(int(before.ts_ms[good[-1]]) if enough_before else first_ms, first_ms - 1)
+        start_ms = min(_first_of(before.rows(good[-1] if enough_before else 0, low), first_ms), first_ms - 1)
         end_ms, enough_after = last_ms, bool(usable(rule, after).any())
     # the usual interval, by which gaps are judged, looks back over this many intervals
     if len(after) > USUAL_OF:
@@ -61,8 +61,13 @@ def _decided_before(rule: Rule, before: Readings, first_ms: int) -> tuple[int, b
     """Time up to which every decision was made without the change."""
     found = registers(rule, before)
     known = found.anchor(first_ms)
-    earliest_ms = int(found.ts_ms[0 if known is None else known]) if len(found.at) else first_ms
+    # without an anchor even the first reading may turn out false, and the time before it is suspect then
+    earliest_ms = _first_of(before, first_ms) if known is None else int(found.ts_ms[known])
     return min(earliest_ms, first_ms - REVISION_MS), known is not None
+
+
+def _first_of(readings: Readings, otherwise_ms: int) -> int:
+    return int(readings.ts_ms[0]) if len(readings) else otherwise_ms
 
 
 def _decided_after(rule: Rule, after: Readings, last_ms: int) -> tuple[int, bool]:

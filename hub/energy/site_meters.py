@@ -110,8 +110,9 @@ def _sides(role: Role, series: Sequence[Series]) -> tuple[tuple[Term, ...], tupl
         return (*into, *either, *drawn, *power), (*out, *both_ways, *fed, *negative)
     if role is Role.SOLAR:
         alone = not (out or either)
-        give = (*out, *either, *(into if alone else ()), *fed, *power)
-        return give, (*(into if out else ()), *drawn, *negative)
+        lone_power = not (fed or power)
+        give = (*out, *either, *(into if alone else ()), *fed, *power, *(drawn if lone_power else ()))
+        return give, (*(into if out else ()), *(() if lone_power else drawn), *negative)
     if role is Role.BATTERY:
         return (*out, *fed, *power), (*into, *drawn, *negative)
     return (*out, *both_ways, *fed, *negative), (*into, *either, *drawn, *power)

@@ -48,7 +48,12 @@ def calm_after(ts_ms: Int64, begin: int) -> int:
 
 
 def anchor(
-    ts_ms: Int64, register: Int64, normal: Bools, before_ms: int, resolution_steps: int = 0
+    ts_ms: Int64,
+    register: Int64,
+    normal: Bools,
+    before_ms: int,
+    resolution_steps: int = 0,
+    accepted: Bools | None = None,
 ) -> int | None:
     """Latest reading from which the machine may begin so that all it says after ``before_ms`` is final.
 
@@ -70,26 +75,37 @@ def anchor(
         if at >= max(calm_after(ts_ms, begin), moved_after(ts_ms, register, begin, last)):
             return at
         last = begin - 1
-    return _restless_anchor(ts_ms, register, normal, before_ms, resolution_steps)
+    return _restless_anchor(ts_ms, register, normal, before_ms, resolution_steps, accepted)
 
 
 def _restless_anchor(
-    ts_ms: Int64, register: Int64, normal: Bools, before_ms: int, resolution_steps: int
+    ts_ms: Int64,
+    register: Int64,
+    normal: Bools,
+    before_ms: int,
+    resolution_steps: int,
+    accepted: Bools | None,
 ) -> int | None:
     last = int(np.searchsorted(ts_ms, before_ms, side="right")) - 1
     if last < 2 * _RESTLESS_READINGS:
         return None
-    found = [_falling(ts_ms, register, last), _at_new_height(ts_ms, register, normal, last, resolution_steps)]
+    said = np.empty(0, np.int64) if accepted is None else np.flatnonzero(accepted[: last + 1])
+    unjudged = int(said[-1]) + 1 if len(said) else 0
+    found = [
+        _falling(ts_ms, register, unjudged, last),
+        _at_new_height(ts_ms, register, normal, last, resolution_steps),
+    ]
     return max((one for one in found if one is not None), default=None)
 
 
-def _falling(ts_ms: Int64, register: Int64, last: int) -> int | None:
+def _falling(ts_ms: Int64, register: Int64, begin: int, last: int) -> int | None:
     """A reading of a long fall without any rise: from each of them the machine goes on to the next.
 
-    The fall goes on for a whole confirm window after it, so nothing brings the register back.
+    The fall goes on for a whole confirm window after it, so nothing brings the register back. It is looked at from
+    ``begin`` on, behind every reading that a person accepted: to those the machine goes straight.
     """
-    rises = np.flatnonzero(np.diff(register[: last + 1]) > 0)
-    begin = int(rises[-1]) + 1 if len(rises) else 0
+    rises = np.flatnonzero(np.diff(register[begin : last + 1]) > 0)
+    begin += int(rises[-1]) + 1 if len(rises) else 0
     at = min(int(np.searchsorted(ts_ms, ts_ms[last] - CONFIRM_MS)) - 2, last - CONFIRM_READINGS - 2)
     if at < begin or register[at] == register[last]:
         return None

@@ -21,6 +21,7 @@ from hub.model.series import Behaviour, Direction, Series
 from hub.storage import slots
 from hub.storage.metering import InstallationRow, load_installations
 from hub.storage.rederive import FIRST_MS, Stream
+from hub.storage.scaled import register_at
 
 SeriesOf = Callable[[int], Series | None]
 FAMILIES = ("delta", "quality")
@@ -95,13 +96,8 @@ def _cut_at(stream: Stream, borders: Sequence[int]) -> Stream:
 
 
 def _register_at(stream: Stream, at_ms: int) -> float | None:
-    """None outside of all readings, where nothing is to be shared out; a register that falls keeps its value."""
-    before, after = stream.readings.before(at_ms + 1, 1), stream.readings.after(at_ms, 1)
-    if not len(before.ts_ms) or not len(after.ts_ms) or stream.series.behaviour is not Behaviour.COUNTER:
-        return None
-    first_ms, first = int(before.ts_ms[0]), float(before.values[0])
-    rise = max(float(after.values[0]) - first, 0.0)
-    return first + rise * (at_ms - first_ms) / (int(after.ts_ms[0]) - first_ms)
+    """None where nothing is to be shared out."""
+    return register_at(stream.readings, at_ms) if stream.series.behaviour is Behaviour.COUNTER else None
 
 
 def unit_of(installed: Installation, series: Series) -> str:

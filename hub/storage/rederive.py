@@ -4,12 +4,14 @@ What a reading changes reaches from the reading before it to the one after it, a
 decision about a dip or a spike may still be revised. The range is widened to that before it is derived, so that
 rows written before and after fit together without a seam.
 
-The readings are the *corrected* ones, and dated installations cut the stream (:mod:`hub.energy.corrections`,
-:mod:`hub.energy.installations`); a series without either is derived from what is stored.
+The readings are the *corrected* ones, and dated installations and scaled stretches cut the stream
+(:mod:`hub.energy.corrections`, :mod:`hub.energy.installations`, :mod:`hub.storage.scaled`); a series without
+either is derived from what is stored.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -28,7 +30,7 @@ from hub.energy.derive import (
 from hub.energy.doubts import OpenDoubt, open_doubts
 from hub.energy.installations import Cut, cuts_of, derive_cut, parts_of
 from hub.energy.intervals import USUAL_OF
-from hub.energy.reach import reach
+from hub.energy.reach import Reach, reach
 from hub.energy.slots import SLOT_MS, Readings, Rule
 from hub.energy.spread import Spread
 from hub.energy.trace import Piece, pieces_of
@@ -37,6 +39,7 @@ from hub.storage.corrected import CorrectedReadings
 from hub.storage.counting import FLAT, Counting, load_counting, spread_of
 from hub.storage.metering import installations_of
 from hub.storage.readings import Columns, read_before
+from hub.storage.scaled import scale_cuts
 
 FIRST_MS = 0
 LAST_MS = 1 << 53
@@ -92,16 +95,18 @@ class Stream:
     @classmethod
     def of(cls, conn: sa.Connection, series: Series) -> Stream:
         """As people decided until now."""
+        readings = CorrectedReadings.of(conn, series.no)
         return cls(
             series,
-            CorrectedReadings.of(conn, series.no),
-            cuts_of(installations_of(conn, series.no)),
+            readings,
+            _cuts(series, readings),
             load_counting(conn, series.no) if series.behaviour is Behaviour.COUNTER else FLAT,
         )
 
     def with_corrections(self, corrections: tuple[Correction, ...]) -> Stream:
         """As other decisions would leave it."""
-        return replace(self, readings=replace(self.readings, corrections=corrections))
+        readings = replace(self.readings, corrections=corrections)
+        return replace(self, readings=readings, cuts=_cuts(self.series, readings))
 
     def derived(self, start_ms: int, end_ms: int, within: Span | None = None) -> Rederived:
         """Derive ``[start_ms, end_ms)``, with as much context as it takes.
@@ -188,20 +193,55 @@ class Stream:
         )
 
 
+def _cuts(series: Series, readings: CorrectedReadings) -> tuple[Cut, ...]:
+    """All cuts of a stream in order of time."""
+    swaps = cuts_of(installations_of(readings.conn, series.no))
+    scales = scale_cuts(series, readings, swaps)
+    return tuple(sorted((*swaps, *scales), key=lambda cut: cut.at_ms)) if scales else swaps
+
+
 def touched_range(stream: Stream, start_ms: int, end_ms: int) -> tuple[int, int]:
     """The slot-aligned range that readings inside the given one can change."""
     rule = Rule.of(stream.series)
     back, ahead = LOOKBACK_READINGS, LOOKAHEAD_READINGS + USUAL_OF
     while True:
         fetched = _fetch(stream.readings, start_ms, end_ms, back, ahead)
-        found = reach(rule, fetched.readings, start_ms, end_ms - 1)
-        if (found.enough_before or fetched.from_first) and (found.enough_after or fetched.to_last):
+        found = _reach_of_parts(rule, fetched, stream.cuts_in(fetched), start_ms, end_ms)
+        if found.enough_before and found.enough_after:
             break
         back *= 1 if found.enough_before else _WIDEN
         ahead *= 1 if found.enough_after else _WIDEN
     start_ms, end_ms = min(start_ms, found.start_ms), max(end_ms, found.end_ms)
     start_ms, end_ms = _up_to_cuts(stream, start_ms, end_ms)
     return max(start_ms - start_ms % SLOT_MS, FIRST_MS), end_ms + -end_ms % SLOT_MS
+
+
+def _reach_of_parts(rule: Rule, fetched: _Fetched, cuts: Sequence[Cut], start_ms: int, end_ms: int) -> Reach:
+    """How far a change reaches in the stream as it is read, and in each part that cuts make of it.
+
+    A part begins with decisions of its own about the value at its cut, which the uncut stream knows nothing of.
+    """
+    whole = reach(rule, fetched.readings, start_ms, end_ms - 1)
+    found = [
+        replace(
+            whole,
+            enough_before=whole.enough_before or fetched.from_first,
+            enough_after=whole.enough_after or fetched.to_last,
+        )
+    ]
+    parts = parts_of(fetched.readings, cuts, from_first=fetched.from_first) if cuts else []
+    for (part, from_first), (before, after) in zip(parts, pairwise([None, *cuts, None]), strict=bool(cuts)):
+        if (before is not None and before.at_ms >= end_ms) or (after is not None and after.at_ms < start_ms):
+            continue
+        one = reach(rule, part, start_ms, end_ms - 1)
+        enough_after = one.enough_after or after is not None or fetched.to_last
+        found.append(replace(one, enough_before=one.enough_before or from_first, enough_after=enough_after))
+    return Reach(
+        min(one.start_ms for one in found),
+        max(one.end_ms for one in found),
+        all(one.enough_before for one in found),
+        all(one.enough_after for one in found),
+    )
 
 
 def _up_to_cuts(stream: Stream, start_ms: int, end_ms: int) -> tuple[int, int]:

@@ -42,6 +42,21 @@ _HOUSE: tuple[tuple[str, str, str, str, Role, str | None, tuple[str, ...]], ...]
 _NAMES = {"heat-pump.temperature": "Outdoor temperature", "battery.soc": "State of charge"}
 
 
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """The metering point of the house: what its supplier sees."""
+
+    id: str
+    name: str
+    code: str
+    registers: tuple[str, ...]
+
+
+CONNECTION = Connection(
+    "grid", "Grid connection", "00000000000001", ("grid.energy_import", "grid.energy_export")
+)
+
+
 def declarations(interval_s: int) -> tuple[Declaration, ...]:
     """All devices of the house, parents before what hangs on them."""
     return tuple(

@@ -1,6 +1,7 @@
 // The live page: which of its states is shown, and what feeds it.
 
 import { Connection } from "/assets/connection.js";
+import { Costs } from "/assets/costs.js";
 import { Devices, inOrder } from "/assets/devices.js";
 import { byId, element, setText } from "/assets/elements.js";
 import { spell } from "/assets/figures.js";
@@ -17,6 +18,7 @@ const VIEWS = ["login", "setup", "away", "live"];
 
 const devices = new Devices();
 const house = new House();
+const costs = new Costs();
 const inbox = new Inbox(load);
 const connection = new Connection({ open, series, removed: load, live, lost, ended });
 let lostMs = 0;
@@ -89,6 +91,7 @@ function leave() {
   forget();
   devices.clear();
   house.clear();
+  costs.clear();
   setText(byId("site"), "Wattline");
   document.title = "Wattline";
 }
@@ -104,6 +107,8 @@ async function load() {
     devices.latest((await call("/api/v1/latest")).items);
     showHouse(known);
     showEmpty();
+    // a year may have to be walked first: nothing else waits for it, and the next turn asks again
+    costs.load(known.some(hasRole)).catch(() => {});
     await inbox.load();
   } catch (problem) {
     if (problem.status === 401) ended();
@@ -187,6 +192,7 @@ function live(balance) {
 function drawHouse() {
   const first = !house.balance;
   house.show(waiting);
+  costs.live(waiting);
   waiting = null;
   if (first) showHouse([...house.devices.values()]);
 }

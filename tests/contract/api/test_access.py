@@ -19,6 +19,7 @@ PUBLIC = {
     ("get", "/healthz"), ("get", "/readyz"), ("get", "/metrics"), ("get", "/api/openapi.json"),
     ("get", "/api/docs"),
     ("get", "/ping"), ("head", "/ping"), ("get", "/health"), ("get", "/"), ("get", "/setup"),
+    ("get", "/api/v2/ping"), ("head", "/api/v2/ping"), ("get", "/ready"),  # as InfluxDB 2 has them: one fixed word
     ("get", "/api/websocket"),
 }  # fmt: skip
 PASSWORDS = {"viewer": "green field 77", "operator": "blue field 77", "manager": "red field 77 x"}

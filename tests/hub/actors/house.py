@@ -12,6 +12,7 @@ from hub.actors.corrections import CorrectionsActor
 from hub.actors.device import DeviceActor
 from hub.actors.device_requests import Declare
 from hub.actors.marks import MarkBook
+from hub.actors.metering import MeteringActor
 from hub.actors.processing import ProcessingActor, WorkNow
 from hub.actors.recorder import IngestLoad, RecorderActor, StoreReadings
 from hub.actors.registry import Registry
@@ -83,7 +84,14 @@ class House:
                 self.database, self.bus, self.clock, registry=self.registry, zone=self.zone
             ),
         )
-        for name in ("recorder", "device", "processing", "corrections"):
+        self.supervisor.start(
+            "metering",
+            lambda: MeteringActor(
+                self.database, self.bus, self.clock, registry=self.registry,
+                device=self.supervisor.ref("device"), recorder=self.supervisor.ref("recorder"), zone=self.zone,
+            ),
+        )  # fmt: skip
+        for name in ("recorder", "device", "processing", "corrections", "metering"):
             await self.supervisor.ready(name)
 
     def ref(self, name: str) -> Ref:

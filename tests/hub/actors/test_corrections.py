@@ -227,3 +227,41 @@ async def test_the_mark_of_a_correction_goes_when_everything_followed(tmp_path: 
         await asyncio.sleep(0)
         await house.work()
         assert "correction 1" not in await causes()
+
+
+@pytest.mark.parametrize("register_wh", [0.0, 1_000.0, 8_000_000.0], ids=["new", "young", "old"])
+async def test_a_scaled_counter_counts_so_much_more_in_its_range_and_nothing_else_changes(
+    tmp_path: Path, register_wh: float
+) -> None:
+    async with running_house(tmp_path) as house:
+        (register,) = await house.declare("meter", "energy_import")
+        rows = [(register, BEGIN_MS + at * 60_000, register_wh + 10.0 * at) for at in range(241)]
+        await house.store(rows)
+        await house.work()
+        before = await derived(house, register)
+        start_ms, end_ms = BEGIN_MS + HOUR_MS + 30_000, BEGIN_MS + 3 * HOUR_MS
+        await correct(house, "scale", start_ms, end_ms=end_ms, value=1.5)
+        await house.work()
+        after = await derived(house, register)
+        assert after.start_ms.tolist() == before.start_ms.tolist()
+        first_ms = start_ms - start_ms % 900_000
+        inside = (before.start_ms >= first_ms) & (before.start_ms < end_ms)
+        assert after.delta[~inside].tolist() == before.delta[~inside].tolist()
+        gained = (after.delta - before.delta)[inside]
+        assert gained.tolist() == [72_500, *[75_000] * (len(gained) - 1)]
+        assert not after.suspect_ms.any()
+        assert after.same_as(await rebuilt(house, register))
+
+
+async def test_a_scale_that_begins_in_a_false_zero_books_nothing_for_it(tmp_path: Path) -> None:
+    async with running_house(tmp_path) as house:
+        (register,) = await house.declare("meter", "energy_import")
+        rows = [(register, BEGIN_MS + at * 60_000, 8_000_000.0 + 10.0 * at) for at in range(241)]
+        rows[60] = (register, rows[60][1], 0.0)
+        await house.store(rows)
+        await correct(house, "scale", BEGIN_MS + HOUR_MS + 30_000, value=2.0)
+        await house.work()
+        after = await derived(house, register)
+        assert int(after.delta.sum()) <= 2_400_000 + 1_800_000
+        assert int(after.delta.sum()) >= 2_400_000 + 1_800_000 - 60_000
+        assert after.same_as(await rebuilt(house, register))

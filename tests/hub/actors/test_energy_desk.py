@@ -266,6 +266,9 @@ async def test_the_actor_answers_by_what_it_derives(tmp_path: Path) -> None:
         ("day", date(2024, 2, 29), "previous", (date(2024, 2, 28), date(2024, 2, 29))),
         ("day", date(2024, 2, 29), "year", (date(2023, 2, 28), date(2023, 3, 1))),
         ("day", date(2025, 3, 1), "previous", (date(2025, 2, 28), date(2025, 3, 1))),
+        ("day", date(2025, 4, 1), "week", (date(2025, 3, 25), date(2025, 3, 26))),
+        ("week", date(2025, 4, 1), "week", (date(2025, 3, 24), date(2025, 3, 31))),
+        ("month", date(2025, 4, 1), "week", (date(2025, 3, 1), date(2025, 4, 1))),
         ("day", date(2025, 1, 1), "previous", (date(2024, 12, 31), date(2025, 1, 1))),
         ("week", date(2025, 1, 1), "previous", (date(2024, 12, 23), date(2024, 12, 30))),
         ("week", date(2020, 12, 31), "year", (date(2019, 12, 30), date(2020, 1, 6))),
@@ -312,6 +315,10 @@ def test_any_range_is_compared_with_the_same_clocks() -> None:
         day_start_ms(zone, day) for day in (date(2024, 3, 29), date(2024, 3, 31))
     )
     assert compared(zone, part, "previous", NOW_MS).start_ms == one.start_ms + 2 * hour_ms
+    assert compared(zone, one, "week", NOW_MS).start_ms == day_start_ms(zone, date(2025, 3, 22))
+    assert (
+        compared(zone, part, "week", NOW_MS).start_ms == day_start_ms(zone, date(2025, 3, 22)) + 6 * hour_ms
+    )
 
 
 async def test_rows_and_blocks_on_postgresql_give_the_same_year(tmp_path: Path, postgres_url: str) -> None:

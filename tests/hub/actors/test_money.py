@@ -204,6 +204,23 @@ async def test_phases_count_by_themselves_where_the_contract_says_so(house: Hous
     assert lines == {"All": 24.0, "Fed": 9.6}
 
 
+async def test_holidays_are_those_of_the_country(house: House) -> None:
+    (number,) = await metered(house, "energy_import")
+    armistice_ms = 1_762_815_600_000  # 2025-11-11 00:00 in Paris, a Tuesday
+    await house.store([(number, armistice_ms + at * SLOT_MS, at * 250.0) for at in range(97)])
+    await house.work()
+    day = {"energy": "Day", "price": "0.40", "when": {"days": "mon-fri", "holidays": "exclude"}}
+    night = {"energy": "Night", "price": "0.10", "when": "otherwise"}
+    await ask(house, CreateTariff({"id": "t", "versions": [{"from": "2020-01-01", "import": [day, night]}]}))
+    totals = []
+    for country in (None, "FR", "DE", "XX"):
+        await ask(house, SetMoney(MoneySettings(country=country)))
+        made = await ask(house, GetBill("grid", armistice_ms, armistice_ms + 96 * SLOT_MS))
+        totals.append(made.total_e8)
+
+    assert totals == [960_000_000, 240_000_000, 960_000_000, 960_000_000]
+
+
 async def test_any_device_is_a_metering_point_of_its_own(house: House) -> None:
     (number,) = await metered(house, "energy", role="load")
     await counted(house, number)
@@ -379,3 +396,22 @@ def test_a_bill_in_work_while_its_slots_change_is_not_remembered() -> None:
     assert memory.find(key) is made
     memory.note([1], 9, 20)
     assert memory.find(key) is None
+
+
+async def test_money_is_the_same_on_postgresql(tmp_path: Path, postgres_url: str) -> None:
+    async with running_house(tmp_path, url=postgres_url) as house:
+        (number,) = await metered(house, "energy_import")
+        await counted(house, number)
+        await install(house, Installation(number, 0, factor=2.0))
+        await ask(house, CreateTariff(MARKET))
+        await ask(house, PutPriceRows("spot", [SentPrice(START_MS, END_MS, "0.10")]))
+        await ask(house, PutPriceRows("spot", [SentPrice(START_MS, START_MS + 48 * SLOT_MS, "0.30")]))
+        await ask(house, CreateBudget({"id": "money", "amount": "100"}))
+        before = await bill(house)
+    async with running_house(tmp_path, url=postgres_url) as again:
+        (budget,) = await ask(again, GetBudgets(("money",)))
+        after = await bill(again)
+
+    assert after == before
+    assert after.total_e8 == 960_000_000  # 24 kWh at 0.30 and 24 at 0.10
+    assert budget.state.used_e8 == 960_000_000

@@ -12,7 +12,7 @@ import pytest
 from tests.hub.cli.conftest import Running, Shell
 
 SERIES = "main-meter.energy_import"
-BEGIN = (int(time.time()) - 3 * 86_400) // 600 * 600_000
+BEGIN = (int(time.time()) - 3 * 86_400) // 900 * 900_000
 LOCAL = datetime.fromtimestamp(BEGIN / 1000, ZoneInfo("Europe/Paris")).replace(tzinfo=None).isoformat()
 LIMIT_S = 60.0
 

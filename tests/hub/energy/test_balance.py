@@ -102,3 +102,19 @@ def test_both_sides_are_equal_to_the_milliwatt(items: list[tuple[Role, float | N
     found = live_balance([one(f"d{i}", role, p) for i, (role, p) in enumerate(items)], now_ms=NOW_MS)
     assert sum(s.power_mw for s in found.sources) == sum(u.power_mw for u in found.uses) == found.total_mw()
     assert all(share.power_mw > 0 for share in (*found.sources, *found.uses))
+
+
+def test_a_roof_behind_the_meter_of_the_house_is_added_to_what_that_shows() -> None:
+    found = live_balance(
+        [
+            one("grid", Role.GRID, -500.0),
+            one("house", Role.LOAD, -500.0),
+            one("roof", Role.SOLAR, 2000.0, parent="house"),
+        ],
+        now_ms=NOW_MS,
+    )
+    assert [(s.flow, s.device, s.power_w) for s in found.uses] == [
+        (Flow.EXPORT, "grid", 500.0),
+        (Flow.CONSUMPTION, "house", 1500.0),
+    ]
+    assert found.residual_mw == 0

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from hub.energy.derive import derive
 from hub.energy.slots import SLOT_MS, Readings, Rule, SlotColumns
-from hub.model.quality import Flag
+from hub.model.quality import Flag, ReadingFlag
 from tests.hub.energy.streams import (
     ENERGY,
     GAS,
@@ -243,3 +243,34 @@ def test_a_restless_counter_is_derived_from_a_few_hours(pace: float) -> None:
     context = readings.rows(count - 360 * 6, count)
 
     assert derive(ENERGY, context, int(ts[-60]), int(ts[-1]) + 1, to_last=True).anchored
+
+
+def test_a_rise_a_day_later_is_waited_for_until_it_is_refuted_or_not() -> None:
+    hour, minute = HOUR_MS, 60_000
+    still = [T0_MS + at * hour for at in range(30)]
+    rise = [*still, still[-1] + 10_000, still[-1] + 2 * hour, still[-1] + 2 * hour + minute]
+    back = [rise[-1] + at * minute for at in range(1, 6)]
+    values = [50_000.0] * len(still) + [50_900.0] * 3 + [50_000.0] * len(back)
+    readings = Readings.of(rise + back, values)
+
+    for slot in range(0, 4 * 40, 8):
+        assert_same_in_parts(ENERGY, readings, [slot])
+
+
+def test_a_long_fall_in_which_a_person_accepted_a_reading_has_no_seam() -> None:
+    ts = [T0_MS + at * 60_000 for at in range(240)]
+    values = [1e6 - 300.0 * at for at in range(240)]
+    for said in range(20, 60, 7):
+        flags = [0] * 240
+        flags[said] = int(ReadingFlag.ACCEPTED)
+        for slot in range(2, 12):
+            assert_same_in_parts(ENERGY, Readings.of(ts, values, flags), [slot])
+
+
+def test_zeros_that_turn_out_false_after_hours_reach_back_into_the_time_before_them() -> None:
+    minutes = [0, 1620, 2160, 2220, 2243, 2303, 2308, 2313, 2328, 2333, 2334]
+    values = [-2376.0, *[0.0] * 5, *[27_624.0] * 4, 0.0]
+    readings = Readings.of([T0_MS + at * 60_000 for at in minutes], values)
+
+    for slot in range(1, 12):
+        assert_same_in_parts(ENERGY, readings, [slot])

@@ -9,11 +9,13 @@ from hypothesis import strategies as st
 from hub.energy.derive import LOOKAHEAD_MS, LOOKAHEAD_READINGS, LOOKBACK_MS, LOOKBACK_READINGS
 from hub.energy.reach import Reach, reach
 from hub.energy.slots import Readings, Rule, SlotColumns
+from hub.model.quality import ReadingFlag
 from tests.hub.energy.streams import (
     ENERGY,
     GAS,
     POWER,
     PULSES,
+    T0_MS,
     TEMPERATURE,
     UNDER_LOAD,
     counter_streams,
@@ -70,3 +72,22 @@ def test_late_counter_readings(full: Readings, at: int, count: int) -> None:
 @given(delta_streams(), st.integers(0, 1000), st.integers(1, 9))
 def test_late_amounts(full: Readings, at: int, count: int) -> None:
     assert_late_rows_reach_no_further(PULSES, full, at, count)
+
+
+def test_a_first_reading_that_a_person_rejected_before_zeros_that_turn_out_false() -> None:
+    minute_ms = 60_000
+    zeros = [30, 60, 90, 91, 92, 93]
+    ts_ms = [T0_MS + at * minute_ms for at in [0, *zeros, *range(94, 130)]]
+    values = [0.0] * (1 + len(zeros)) + [104.0 + at for at in range(36)]
+    flags = [int(ReadingFlag.REJECTED)] + [0] * (len(ts_ms) - 1)
+    full = Readings.of(ts_ms, values, flags)
+
+    for at in range(1, 6):
+        assert_late_rows_reach_no_further(GAS, full, at, 5)
+
+
+def test_amounts_behind_readings_that_are_nonsense() -> None:
+    hours = Readings.of([T0_MS + at * 3_600_000 for at in range(6)], [float("inf")] * 2 + [5.0] * 4)
+
+    for at in range(1, 6):
+        assert_late_rows_reach_no_further(PULSES, hours, at, 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -123,6 +124,63 @@ async def test_both_bars_of_the_balance_have_one_length_and_name_the_rest(house:
     assert "Not measured\n800\nW" in text
     assert HOSTILE in text
     assert await tab.evaluate("document.querySelectorAll('#house img').length") == 0
+
+
+async def counted(house: House) -> None:
+    """A grid meter that counted one kWh in the last hour, and whose energy is derived."""
+    send, now_ms = await sender_of(house), int(time.time() * 1000)
+    await send("meter", {"energy_import": 12.5}, ts=now_ms - 3_600_000, role="grid", name="Grid meter")
+    await send("meter", {"energy_import": 13.5, "power": 800}, ts=now_ms)
+    end_s = time.monotonic() + 60.0
+    path = f"/api/v1/energy/summary?start={now_ms - 3_600_000}&end={now_ms}"
+    while (await house.get(path)).json["figures"]["use"]["energy"] is None:
+        assert time.monotonic() < end_s, "the energy of the hour is not derived"
+        await asyncio.sleep(0.05)  # another thread derives
+
+
+COSTS = "document.getElementById('costs')"
+
+
+async def test_without_a_tariff_energy_is_shown_and_the_way_to_costs(house: House, tab: Tab) -> None:
+    await counted(house)
+    await sign_in(tab, house)
+    text = await tab.until(
+        f"!{COSTS}.hidden && !document.getElementById('costs-none').hidden && {COSTS}.innerText"
+    )
+
+    assert "This month" in text
+    assert "used" in text
+    assert "hub.yaml" in text
+    assert "Cost now" not in text
+    assert "bill so far" not in text
+    assert tab.faults == []
+
+
+async def test_with_a_tariff_price_bill_and_peak_are_shown(house: House, tab: Tab) -> None:
+    versions = [
+        {
+            "from": "2020-01-01",
+            "import": [
+                {"energy": HOSTILE, "price": "0.3127"},
+                {"capacity": "Peak", "price": "5", "per": "month", "minimum_kw": "2.5"},
+            ],
+        }
+    ]
+    made = await house.post("/api/v1/tariffs", json={"id": "home", "currency": "EUR", "versions": versions})
+    assert made.status == 201, made.body
+    await counted(house)
+    await tab.send("Emulation.setLocaleOverride", locale="en-US")
+    await sign_in(tab, house)
+    text = await tab.until(f"/0\\.3127[^]*2\\.50/.test({COSTS}.innerText) && {COSTS}.innerText")
+
+    assert "Price €0.3127 per kWh" in text
+    assert "€0.25 per hour" in text
+    assert "bill so far" in text
+    assert "W this quarter hour" in text
+    assert "below 2.50\u00a0kW, the highest billed" in text
+    assert "hub.yaml" not in text
+    assert strangers(tab, house) == []
+    assert tab.faults == []
 
 
 async def test_a_frozen_row_looks_old_beside_a_live_one(house: House, tab: Tab) -> None:
