@@ -6,10 +6,9 @@ Lives as long as one read of the store: every node that is looked into reads wha
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
-from fractions import Fraction
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -17,10 +16,20 @@ import numpy as np
 import sqlalchemy as sa
 
 from hub.energy.corrections import Action, Correction
-from hub.energy.explain import Node, Stored, Timeline, Total, Unit, rounded, with_rest, with_rounding
+from hub.energy.explain import Node, Op, Stored, Timeline, Total, Unit, rounded, with_rest, with_rounding
 from hub.energy.intervals import TimeClass
 from hub.energy.slots import SLOT_MS, Readings, Rule, SlotColumns, step_of
-from hub.energy.trace import HALF_MW_MS_PER_MWH, Changed, Piece, Point, changes_at
+from hub.energy.trace import (
+    HALF_MW_MS_PER_MWH,
+    Changed,
+    Piece,
+    Point,
+    Weights,
+    changes_at,
+    steps_of,
+    weighted,
+    weights_of,
+)
 from hub.model.quality import Flag, Quality, ReadingFlag, shares
 from hub.model.series import Behaviour, Series
 from hub.model.units import Quantity
@@ -29,9 +38,9 @@ from hub.storage.corrections import find_correction
 from hub.storage.metering import load_installations
 from hub.storage.readings import read_columns
 from hub.storage.rederive import Stream
+from hub.storage.scaled import LINEAR
 
 _FAMILIES: Final = ("delta", "quality")
-_MS_PER_HOUR: Final = 3_600_000
 _TIMES: Final = ("measured_ms", "late_ms", "estimated_ms", "suspect_ms")
 
 
@@ -140,7 +149,7 @@ class SeriesTrees:
         )  # fmt: skip
 
     def _readings(self, series: Series, rule: Rule, piece: Piece, value: int, unit: Unit) -> list[Node]:
-        one, weight = piece.interval, _weights(rule, piece)
+        one, weight = piece.interval, weights_of(rule, piece)
         nodes = []
         if weight.opening and one.opening is not None:
             nodes.append(self._point(series, one.opening, "opening", weight.of_opening(rule), unit))
@@ -152,38 +161,52 @@ class SeriesTrees:
         nodes += self._unseen(series, piece, nodes, unit)
         return with_rounding(nodes, value, unit, "parts of an interval are rounded along their running total")
 
-    def _decision(self, series: Series, rule: Rule, piece: Piece, weight: _Weights, unit: Unit) -> list[Node]:
+    def _decision(self, series: Series, rule: Rule, piece: Piece, weight: Weights, unit: Unit) -> list[Node]:
         """What the counter machine booked beside the plain difference."""
         one = piece.interval
         assert one.opening is not None
-        steps = _steps(rule, one.closing.value) - _steps(rule, one.opening.value)
+        steps = steps_of(rule, one.closing.value) - steps_of(rule, one.opening.value)
         extra = one.amount - steps
         if not extra:
             return []
-        value = _weighted(weight.closing, extra)
+        value = weighted(weight.closing, extra)
         if Flag.ROLLOVER in one.flags:
             row = {"series": series.public_id, "register_width": series.register_width}
             label = "the register rolled over: its width is added"
             return [Node("rollover", "rollover", label, value, unit, stored=Stored("series", row))]
-        row = {"series": series.public_id, "ts": one.opening.ts_ms, "value": one.opening.value}
+        kind, label = "noise", "the register fell by noise: nothing is booked, and nothing is taken away"
         if Flag.RESET in one.flags:
-            label = "the register began again: what it showed before does not count"
-            return [Node("reset", "reset", label, value, unit, stored=Stored("readings", row))]
-        label = "the register fell by noise: nothing is booked, and nothing is taken away"
-        return [Node("noise", "noise", label, value, unit, stored=Stored("readings", row))]
+            kind, label = "reset", "the register began again: what it showed before does not count"
+        opening, closing, plain = one.opening, one.closing, partial(steps_of, rule)
+        return [
+            Node(
+                kind, kind, label, value, unit, op=Op.FORMULA, formula="decided by the readings around it",
+                parts=lambda: [
+                    self._point(series, opening, "opening", plain, unit),
+                    self._point(series, closing, "closing", plain, unit),
+                ],
+            )
+        ]  # fmt: skip
 
     # --- readings
 
     def _point(
-        self, series: Series, point: Point, role: str, worth: Callable[[float], int], unit: Unit
+        self,
+        series: Series,
+        point: Point,
+        role: str,
+        worth: Callable[[float], int],
+        unit: Unit,
+        corrections: Sequence[Correction] | None = None,
     ) -> Node:
+        """A reading; of the given corrections, or of all that hold."""
         label = f"{role} reading {_number(point.value)} {series.unit} at {self.clock(point.ts_ms)}"
         key = f"{role}-{point.ts_ms}"
         value = worth(point.value)
         if point.cut:
             return self._cut(series, point, role, value, unit)
         facts = {"reading": point.value, "late": bool(point.flags & ReadingFlag.LATE)}
-        raw, changes = self._history(series, point.ts_ms)
+        raw, changes = self._history(series, point.ts_ms, corrections)
         if not changes:
             row = {"series": series.public_id, "ts": point.ts_ms, "value": point.value}
             return Node(key, "reading", label, value, unit, stored=Stored("readings", row), facts=facts)
@@ -240,7 +263,7 @@ class SeriesTrees:
         return self._users.get(user_id, user_id)
 
     def _cut(self, series: Series, point: Point, role: str, value: int, unit: Unit) -> Node:
-        """A value that was read off when a meter came or went."""
+        """A value that was read off when a meter came or went, or the register where a scale begins or ends."""
         for row in load_installations(self.conn, series=series.no):
             one = row.installation
             for name, at_ms in (("opening", one.from_ms), ("closing", one.to_ms)):
@@ -249,10 +272,36 @@ class SeriesTrees:
                     key = {"id": row.id, "metering_point": row.metering_point, name: point.value}
                     stored = Stored("installations", key)
                     return Node(f"{role}-{point.ts_ms}", "installation", label, value, unit, stored=stored)
-        return Node(f"{role}-{point.ts_ms}", "pending", "an installation that is gone", value, unit)
+        label = f"{role} register {_number(point.value)} {series.unit} at {self.clock(point.ts_ms)}"
+        return Node(
+            f"{role}-{point.ts_ms}", "scaled_register", label, value, unit, op=Op.FORMULA,
+            formula="the straight line between the readings around it, as scales and offsets leave it",
+            parts=lambda: self._around(series, point.ts_ms, unit),
+        )  # fmt: skip
 
-    def _history(self, series: Series, ts_ms: int) -> tuple[float | None, list[Changed]]:
-        corrections = self.stream(series).readings.corrections
+    def _around(self, series: Series, ts_ms: int, unit: Unit) -> list[Node]:
+        """The readings around the border of a scale, and the corrections that hold on one side of it."""
+        readings, rule = self.stream(series).readings, Rule.of(series)
+        others = [one for one in readings.corrections if one.action not in LINEAR]
+        plain = replace(readings, corrections=tuple(others))
+        nodes = [
+            self._point(
+                series, Point(int(ts), float(value), int(flags)), role, partial(steps_of, rule), unit, others
+            )
+            for role, found in (("before", plain.before(ts_ms + 1, 1)), ("after", plain.after(ts_ms, 1)))
+            for ts, value, flags in zip(*found, strict=True)
+        ]
+        return nodes + [
+            self.correction(one, 0, unit)
+            for one in readings.corrections
+            if one.action in LINEAR and one.start_ms <= ts_ms <= one.end_ms
+        ]
+
+    def _history(
+        self, series: Series, ts_ms: int, corrections: Sequence[Correction] | None = None
+    ) -> tuple[float | None, list[Changed]]:
+        if corrections is None:
+            corrections = self.stream(series).readings.corrections
         touching = [one for one in corrections if one.start_ms <= ts_ms < one.end_ms]
         if not touching:
             return None, []
@@ -317,47 +366,6 @@ def _formula(rule: Rule, piece: Piece) -> str:
         return "the amount since the reading before"
     text = "closing less opening reading"
     return text if piece.is_whole else f"{text}, the part of it that lies in this quarter of an hour"
-
-
-@dataclass(frozen=True, slots=True)
-class _Weights:
-    """How the two readings of an interval count in a piece, in steps per step."""
-
-    opening: Fraction
-    closing: Fraction
-
-    def of_opening(self, rule: Rule) -> Callable[[float], int]:
-        return lambda value: _weighted(self.opening, _steps(rule, value))
-
-    def of_closing(self, rule: Rule) -> Callable[[float], int]:
-        return lambda value: _weighted(self.closing, _steps(rule, value))
-
-
-def _weights(rule: Rule, piece: Piece) -> _Weights:
-    if rule.is_gauge:
-        length = piece.high_ms - piece.low_ms
-        if rule.hold:
-            return _Weights(Fraction(length, _MS_PER_HOUR), Fraction(0))
-        rise = Fraction(piece.high_ms**2 - piece.low_ms**2, 2 * piece.interval.length_ms)
-        return _Weights((length - rise) / _MS_PER_HOUR, rise / _MS_PER_HOUR)
-    share = _share(piece)
-    return _Weights(-share if rule.behaviour is Behaviour.COUNTER else Fraction(0), share)
-
-
-def _share(piece: Piece) -> Fraction:
-    """By time; where another rule spread the interval, what the part is of the whole."""
-    amount, flat = piece.interval.amount, piece.share
-    if piece.interval.opening is None or not amount or abs(piece.part - flat * amount) <= 1:
-        return flat
-    return Fraction(piece.part, amount)
-
-
-def _steps(rule: Rule, value: float) -> int:
-    return int(np.rint(value * rule.scale))
-
-
-def _weighted(weight: Fraction, steps: int) -> int:
-    return rounded(weight.numerator * steps, weight.denominator)
 
 
 def _number(value: float) -> str:

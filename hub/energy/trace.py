@@ -6,7 +6,7 @@ the readings that open and close them, instead of being summed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
@@ -23,6 +23,7 @@ from hub.model.series import Behaviour
 
 HALF_MW_MS_PER_MWH = 7_200_000
 """A gauge's sums count half a mW for a millisecond."""
+_MS_PER_HOUR = 3_600_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +191,52 @@ class _Namer:
         here = (track.time_t0_ms >= t0_ms) & (track.time_t1_ms <= t1_ms)
         codes = np.unique(track.time_class[here]).tolist()
         return tuple(TimeClass(code) for code in codes), bool(track.gap[here].any())
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """How the two readings of an interval count in a piece, in steps per step."""
+
+    opening: Fraction
+    closing: Fraction
+
+    def of_opening(self, rule: Rule) -> Callable[[float], int]:
+        """What a value of the opening reading adds, in whole steps."""
+        return lambda value: weighted(self.opening, steps_of(rule, value))
+
+    def of_closing(self, rule: Rule) -> Callable[[float], int]:
+        """What a value of the closing reading adds, in whole steps."""
+        return lambda value: weighted(self.closing, steps_of(rule, value))
+
+
+def weights_of(rule: Rule, piece: Piece) -> Weights:
+    """How the readings of a piece's interval count in it: mWh for a power, steps for all others."""
+    if rule.is_gauge:
+        length = piece.high_ms - piece.low_ms
+        if rule.hold:
+            return Weights(Fraction(length, _MS_PER_HOUR), Fraction(0))
+        rise = Fraction(piece.high_ms**2 - piece.low_ms**2, 2 * piece.interval.length_ms)
+        return Weights((length - rise) / _MS_PER_HOUR, rise / _MS_PER_HOUR)
+    share = _share(piece)
+    return Weights(-share if rule.behaviour is Behaviour.COUNTER else Fraction(0), share)
+
+
+def _share(piece: Piece) -> Fraction:
+    """By time; where another rule spread the interval, what the part is of the whole."""
+    amount, flat = piece.interval.amount, piece.share
+    if piece.interval.opening is None or not amount or abs(piece.part - flat * amount) <= 1:
+        return flat
+    return Fraction(piece.part, amount)
+
+
+def steps_of(rule: Rule, value: float) -> int:
+    """A value in whole fixed-point steps."""
+    return int(np.rint(value * rule.scale))
+
+
+def weighted(weight: Fraction, steps: int) -> int:
+    """A share of steps to the nearest whole one, halves up."""
+    return (2 * weight.numerator * steps + weight.denominator) // (2 * weight.denominator)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,8 @@ from hub.energy.slots import Readings, Rule
 from hub.model.series import Behaviour, Series
 from hub.storage.corrected import CorrectedReadings
 
-_LINEAR = (Action.SCALE, Action.OFFSET)
+LINEAR = (Action.SCALE, Action.OFFSET)
+"""What scales and shifts a register; all other corrections come before, for the register at a border."""
 
 
 def scale_cuts(series: Series, readings: CorrectedReadings, known: tuple[Cut, ...]) -> tuple[Cut, ...]:
@@ -28,8 +29,8 @@ def scale_cuts(series: Series, readings: CorrectedReadings, known: tuple[Cut, ..
         return ()
     borders = {at for one in scales for at in (one.start_ms, one.end_ms) if at < OPEN_END_MS}
     borders -= {cut.at_ms for cut in known}
-    linear = tuple(one for one in readings.corrections if one.action in _LINEAR)
-    others = tuple(one for one in readings.corrections if one.action not in _LINEAR)
+    linear = tuple(one for one in readings.corrections if one.action in LINEAR)
+    others = tuple(one for one in readings.corrections if one.action not in LINEAR)
     plain = replace(readings, corrections=others)
     found = (_cut_at(Rule.of(series), plain, linear, at_ms) for at_ms in sorted(borders))
     return tuple(cut for cut in found if cut is not None)

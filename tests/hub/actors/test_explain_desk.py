@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from hub.energy.figures import flow_mwh, self_consumption
 from hub.energy.installations import Installation
 from hub.errors import NotFound, Refused
 from hub.model.events import RangesDirtied
+from hub.model.series import known_series
 from hub.runtime.actor import request
 from hub.storage import tables
 from hub.storage.metering import InstallationRow, MeteringPoint, insert_installation, save_point
@@ -539,3 +541,45 @@ async def test_prices_that_a_series_of_the_hub_carries_lead_to_its_slots(house: 
     )
 
     assert "price_row" in await all_of(house, "bill", "grid", BEGIN_MS, BEGIN_MS + 6 * HOUR_MS)
+
+
+async def test_the_border_of_a_scale_leads_to_the_readings_around_it(house: House) -> None:
+    (number,) = await house.declare("meter", "energy_import")
+    await house.store([(number, BEGIN_MS + at * 10 * MINUTE_MS, 1000.0 + at * 60) for at in range(13)])
+    await house.work()
+    begin_ms = BEGIN_MS + 25 * MINUTE_MS
+    await correct(house, "scale", begin_ms, end_ms=begin_ms + HOUR_MS, value=2.0)
+
+    shown = await explain(house, "energy", "meter.energy_import", BEGIN_MS, BEGIN_MS + 2 * HOUR_MS)
+    assert shown.node.value == (720 + 360) * 1000
+    assert await unstored(house, complete(shown)) == []
+    assert "correction" in kinds(shown)
+
+
+@pytest.mark.parametrize(
+    ("values", "flag"),
+    [
+        ([99_970.0, 99_980.0, 99_990.0, *(at * 10.0 for at in range(30))], "rollover"),
+        ([50_000.0, 50_010.0, 50_020.0, *(at * 10.0 for at in range(1, 30))], "reset"),
+    ],
+)
+async def test_what_the_counter_machine_decided_is_a_part_of_its_own(
+    house: House, values: list[float], flag: str
+) -> None:
+    info = known_series("energy_import")
+    assert info is not None
+    (number,) = await house.declare("meter", replace(info, register_width=100_000.0))
+    await house.store([(number, BEGIN_MS + at * MINUTE_MS, value) for at, value in enumerate(values)])
+    await house.work()
+
+    shown = await explain(house, "energy", "meter.energy_import", BEGIN_MS, BEGIN_MS + HOUR_MS)
+    assert await unstored(house, complete(shown)) == []
+    found = [one for one in _inside(shown) if one.node.kind == flag]
+    assert len(found) == 1
+    assert shown.node.value == (20 + 10 * (flag == "rollover") + 290) * 1000
+
+
+def _inside(shown: Shown) -> Iterator[Shown]:
+    yield shown
+    for child in shown.children or ():
+        yield from _inside(child)
