@@ -330,8 +330,10 @@ class Machine:
         soonest = min(soonest, self.good)
         part = slice(soonest, self.good + 1)
         differs = np.flatnonzero((self.register[part] != self.register[self.good]) & ~self.suspect[part])
-        begin = soonest + (int(differs[-1]) + 1 if len(differs) else 0)
-        return self.booked.border(begin)
+        part = slice(soonest + (int(differs[-1]) + 1 if len(differs) else 0), self.good + 1)
+        # not at an ignored reading: before a register that was taken over, false zeros show no standing
+        stands = np.flatnonzero((self.register[part] == self.register[self.good]) & ~self.suspect[part])
+        return self.booked.border(part.start + int(stands[0]))
 
     def _stood_still_since(self, first: int) -> int | None:
         """Reading since which the register stood, if that leaves time for the rise and nothing refutes it."""

@@ -60,6 +60,15 @@ def test_false_zeros_at_the_very_start_invent_nothing(count: int) -> None:
     assert minutes(slots, "measured_ms") == (399 - count) / 6
 
 
+def test_false_zeros_at_the_very_start_are_no_standstill_of_the_register_after_them() -> None:
+    """A rise too fast for its time, right after the first true value, is not spread back over the zeros."""
+    register = [0.0] * 120 + [1e6] + (1_001_100.0 + 3.0 * np.arange(199)).tolist()
+    ts_ms = [T0_MS + 10_000 * row for row in range(len(register))]
+    slots = whole(ENERGY, Readings.of(ts_ms, register)).slots
+
+    assert total_wh(slots) == 1100.0 + 198 * 3.0
+
+
 def test_zero_then_a_slow_rise_is_a_reset() -> None:
     slots = whole(ENERGY, shown(steady(), 150, (0.05 * np.arange(250)).tolist())).slots
 
