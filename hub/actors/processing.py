@@ -407,6 +407,7 @@ class ProcessingActor(AsyncActor):
         """Derive the dirty ranges of a few series and start them live again."""
         numbers = list(self._dirty)[:SERIES_PER_TURN]
         wanted = []
+        rests: dict[int, Span] = {}
         for number in numbers:
             series = self._registry.by_no(number)
             span = self._dirty[number]
@@ -420,7 +421,7 @@ class ProcessingActor(AsyncActor):
             self._buffers[number] = _Buffered()
             self._counting.begin(number)
             if part.end_ms < span.end_ms:
-                self._dirty[number] = Span(part.end_ms, span.end_ms)
+                self._dirty[number] = rests[number] = Span(part.end_ms, span.end_ms)
             else:
                 del self._dirty[number]
         try:
@@ -431,6 +432,7 @@ class ProcessingActor(AsyncActor):
                 self._soil(series.no, part.start_ms, part.end_ms)
             raise
         for result in results:
+            self._shorten(result, rests.get(result.series))
             self._take_up(result)
         for result in results:
             # what was taken away without anything in its place is a change, too
@@ -439,6 +441,18 @@ class ProcessingActor(AsyncActor):
             if len(slots):
                 numbers_of = np.full(len(slots), result.series, np.int32)
                 self._tell(numbers_of, slots.start_ms, self._store.revision)
+
+    def _shorten(self, result: Rederived, rest: Span | None) -> None:
+        """Readings far apart widen a part of a long range: what was derived with it does not come again.
+
+        A ``rest`` that was soiled meanwhile is another span by now, and stays as it is.
+        """
+        if rest is None or self._dirty.get(result.series) is not rest:
+            return
+        if result.end_ms >= rest.end_ms:
+            del self._dirty[result.series]
+        elif result.end_ms > rest.start_ms:
+            self._dirty[result.series] = Span(result.end_ms, rest.end_ms)
 
     def _take_up(self, result: Rederived) -> None:
         """Go on live from the end of a derivation, with what arrived meanwhile."""

@@ -165,9 +165,13 @@ async def _rebuild_offline(database: Database, place: Place) -> int:
     with _progress("deriving") as bar:
         for one in everything:
             await _clear_outside(database, one, spans.get(one.no))
-        for number, part in enumerate(parts):
+        done_from: dict[int, int] = {}  # readings far apart widen a part, what it covered does not come again
+        for number, (one, part) in enumerate(parts):
             bar(number, len(parts))
-            await store.rederive([part])
+            end_ms = min(part.end_ms, done_from.get(one.no, part.end_ms))
+            if part.start_ms < end_ms:
+                (made,) = await store.rederive([(one, Span(part.start_ms, end_ms))])
+                done_from[one.no] = made.start_ms
         await store.derive_days(registry)
     return len(everything)
 

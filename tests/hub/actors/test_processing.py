@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from hub.actors.history import History
 from hub.actors.processing import GetDerivationState, GetHistory, KeepHouse, RebuildDerived
 from hub.energy.slots import SLOT_MS, SlotColumns
+from hub.model.events import SlotsDerived
 from hub.model.quality import Quality
 from hub.runtime.actor import request
 from hub.storage import slots
@@ -245,3 +246,18 @@ async def test_after_work_no_marks_are_left_but_those_of_open_slots(tmp_path: Pa
         state = await request(house.ref("processing"), GetDerivationState())
         assert (state.dirty_series, state.live_series) == (0, 2)
         assert state.marks == 2
+
+
+async def test_two_readings_a_year_apart_are_derived_once_not_once_a_month(tmp_path: Path) -> None:
+    async with running_house(tmp_path) as house:
+        (register,) = await house.declare("meter", "energy_import")
+        times: list[SlotsDerived] = []
+        house.bus.subscribe(SlotsDerived, times.append)
+        await house.store(
+            [(register, NOW_MS - 360 * DAY_MS, 0.0), (register, NOW_MS - 2 * DAY_MS, 358_000.0)]
+        )
+        await house.work()
+        rows = await derived(house, register)
+        assert int(rows.delta.sum()) == 358_000_000
+        assert 0 < len(times) <= 2
+        assert (await request(house.ref("processing"), GetDerivationState())).dirty_series == 0
