@@ -28,9 +28,21 @@ LINGER_S = 1.0
 @common
 @click.option("--host", default=None, help="Address to listen on, instead of http.host.")
 @click.option("--port", type=click.IntRange(0, 65535), default=None, help="Port, instead of http.port.")
-@click.option("--role", type=click.Choice(["all", "ingest"]), default="all", show_default=True)
+@click.option(
+    "--role",
+    type=click.Choice(["all", "ingest"]),
+    default="all",
+    show_default=True,
+    help="Parts of the hub that run here; this version runs all.",
+)
 @click.option("--safe-mode", is_flag=True, help="Start without integrations.")
-@click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="One event a line.",
+)
 def run(
     config_dir: Path,
     data_dir: Path,
