@@ -11,8 +11,8 @@ inventory · ``exact`` sharing whole numbers · ``site_sums`` sums by buckets ·
 read of them · ``asked`` periods and comparisons · ``sessions`` of cars · ``media`` gas, water, heat ·
 ``setup_check`` wiring faults.
 
-What people decide: ``corrections`` and ``decided`` readings as they count · ``installations`` and ``cuts`` meters at a
-point by date.
+What people decide: ``corrections`` and ``decided`` readings as they count · ``installations`` and ``cuts`` meters at
+a point by date.
 
 Money: ``tariff`` a contract, read by ``component_parser`` and ``formula`` · ``price_grid`` prices on the slots ·
 ``usage`` energy of a metering point · ``rating`` and ``tiers`` prices of slots · ``peaks`` billed power ·
