@@ -20,6 +20,8 @@ from hub.cli.options import common
 from hub.errors import AskUser
 
 LOGGER = logging.getLogger("wattline")
+_EVERYWHERE = ("0.0.0.0", "::")
+"""Addresses to listen on that no browser can open."""
 LINGER_S = 1.0
 """How long the loop may take to close after the hub has stopped."""
 
@@ -141,7 +143,8 @@ async def _greet(hub: Hub, host: str, port: int) -> None:
     LOGGER.info("Wattline %s serves http://%s:%s, data in %s", hub.version, shown, port, hub.data_dir)
     setup = await request(hub.auth, SetupState())
     if setup.token:
-        link = f"http://{shown}:{port}/setup#{setup.token}"
+        reached = "localhost" if host in _EVERYWHERE else shown
+        link = f"http://{reached}:{port}/setup#{setup.token}"
         sys.stderr.write(
             f"\nFirst start. Open this link once to create the owner's account:\n\n    {link}\n\n"
         )
