@@ -98,7 +98,7 @@ export class Costs {
       this.tiles.now.show("–", ["The price of this hour is not known yet."]);
       return;
     }
-    const each = (value) => `${moneyText(value, currency, 4)} per kWh`;
+    const each = (value) => `${moneyText(value, currency, 4)}/kWh`;
     const earned = totals.export >= 0.5 && brings !== null ? (totals.export / 1000) * Number(brings) : 0;
     const rate = (totals.import / 1000) * Number(buys) - earned;
     const lines = [`Price ${each(buys)}`];
