@@ -200,7 +200,7 @@ async def test_devices_belong_to_the_entry_that_feeds_them(database: Database) -
 async def test_the_grid_connection_is_a_metering_point_since_the_history_began(database: Database) -> None:
     point = await database.read(lambda conn: metering.find_point(conn, "grid"))
     rows = await database.read(lambda conn: metering.load_installations(conn, point="grid"))
-    numbers = {one.no: one.public_id for one in await all_series(database)}
+    numbers = {int(one.no): one.public_id for one in await all_series(database)}
     begun = await database.read(begun_ms)
 
     assert point is not None
