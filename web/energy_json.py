@@ -32,6 +32,7 @@ from hub.energy.site_balance import Source
 from hub.energy.site_sums import SiteSums
 from hub.model.quality import Quality
 from web.energy_table import Column
+from web.serialize import shares_text
 
 SOURCES = tuple(source.name.lower() for source in Source)
 
@@ -151,7 +152,7 @@ def balance_table(found: EnergySums) -> list[Column]:
 def _quality_text(quality: Quality | None) -> str | None:
     if quality is None:
         return None
-    return " ".join(f"{name}={share}" for name, share in quality.as_json().items() if name != "flags")
+    return shares_text(quality.as_json())
 
 
 def devices_table(found: EnergySums, names: Mapping[str, str]) -> list[Column]:
@@ -160,8 +161,7 @@ def devices_table(found: EnergySums, names: Mapping[str, str]) -> list[Column]:
     nothing: dict[str, Any] = {"device": None, "role": None, "parent": None, "metered": None, "quality": {}}
     rest = ("not_measured", "export", "battery_loss", "stock_change")
     rows = [*lines["devices"], *({**nothing, "role": name, "sources": {}, **lines[name]} for name in rest)]
-    quality = [" ".join(f"{name}={share}" for name, share in row["quality"].items() if name != "flags")
-               for row in rows]  # fmt: skip
+    quality = [shares_text(row["quality"]) for row in rows]
     return [
         Column("device", [row["device"] for row in rows], "text"),
         Column("name", [names.get(row["device"] or "", "") for row in rows], "text"),

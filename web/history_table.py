@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from hub.actors.history import History
 from hub.model.quality import Quality
 from web.arrow_messages import END, Column, dictionary_batch, floats, numbers, record_batch, texts
+from web.serialize import shares_text
 
 ARROW = "application/vnd.apache.arrow.stream"
 CSV = "text/csv"
@@ -85,7 +86,7 @@ def _quality_text(quality: Quality) -> str:
     shown = quality.as_json()
     flags = shown.pop("flags", [])
     assert isinstance(flags, list)
-    return " ".join([*(f"{name}={share}" for name, share in shown.items()), *flags])
+    return " ".join([shares_text(shown), *flags])
 
 
 async def arrow_chunks(history: History) -> AsyncIterator[bytes]:

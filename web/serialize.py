@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
+import numpy as np
 import orjson
 from aiohttp import web
 
@@ -212,3 +213,12 @@ def _plain(value: object) -> object:
     if isinstance(value, set | frozenset):
         return sorted(value)
     raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+def shares_text(shares: Mapping[str, Any]) -> str:
+    """Shares of a quality for a table: ``measured=0.999997 missing=0.000003``, never with an exponent."""
+    return " ".join(
+        f"{name}={np.format_float_positional(share, trim='0')}"
+        for name, share in shares.items()
+        if name != "flags"
+    )

@@ -60,7 +60,8 @@ def list_all(config_dir: Path, data_dir: Path, as_json: bool) -> None:
     from hub.storage.backup import list_backups
 
     items = [{"path": str(path), "bytes": path.stat().st_size} for path in list_backups(data_dir / _FOLDER)]
-    text = table(("BACKUP", "BYTES"), [(one["path"], one["bytes"]) for one in items])
+    rows = [(one["path"], f"{one['bytes']:,}") for one in items]
+    text = table(("BACKUP", "BYTES"), rows, numbers=("BYTES",))
     show({"items": items}, text, as_json=as_json)
 
 

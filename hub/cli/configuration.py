@@ -60,10 +60,11 @@ def check(config_dir: Path, data_dir: Path, as_json: bool) -> None:
     for one in broken:
         click.echo(f"{one.code} warning: integration {one.domain} cannot be used: {one.error}")
     names = ", ".join(source.name for source in config.sources)
-    click.echo(
-        f"ok: {counted(len(config.integrations), 'integration')},"
-        f" {counted(len(config.devices), 'device')} in {names}"
-    )
+    found = [counted(len(config.integrations), "integration"), counted(len(config.devices), "device")]
+    found += [
+        counted(len(kept), word) for word in ("tariff", "budget") if (kept := config.kept.get(f"{word}s"))
+    ]
+    click.echo(f"ok: {', '.join(found)} in {names}")
 
 
 @click.command()

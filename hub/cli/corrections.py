@@ -31,19 +31,20 @@ def correct() -> None:
 
 def _what(command: Callable[..., None]) -> Callable[..., None]:
     """Options that say what is corrected."""
-    for option in (
+    options = (
         click.option("--start", required=True, help="First reading, ISO 8601 (site's time without offset)."),
         click.option(
             "--end", help="End, exclusive; without it the one reading, or (offset, scale) for good."
         ),
         click.option("--value", type=float, help="The value, the offset or the factor."),
+        click.option("--unit", help="Unit of value and rows, such as kWh; the stored unit if absent."),
         click.option(
             "--rows",
             type=click.Path(path_type=Path, exists=True, dir_okay=False),
             help="CSV of time and value, for replace.",
         ),
-        click.option("--unit", help="Unit of value and rows, such as kWh; the stored unit if absent."),
-    ):
+    )
+    for option in reversed(options):  # the innermost is shown last
         command = option(command)
     command = click.argument("action", type=click.Choice(ACTIONS))(command)
     return click.argument("series")(command)
@@ -105,7 +106,8 @@ def preview(series: str, action: str, config_dir: Path, data_dir: Path, as_json:
         for one in months
     ]
     unit = found["unit"]
-    text = table(("MONTH", f"BEFORE {unit}", f"AFTER {unit}", "CHANGE", "COST"), rows)
+    heads = ("MONTH", f"BEFORE {unit}", f"AFTER {unit}", f"CHANGE {unit}", "COST")
+    text = table(heads, rows, numbers=heads[1:])
     changed = counted(found["slots_changed"], "slot")
     text += f"\n{counted(found['readings'], 'reading')} in the range, {changed} of 15 minutes would differ"
     show(found, text, as_json=as_json)

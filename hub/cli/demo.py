@@ -50,12 +50,18 @@ _MOST_DAYS = 10 * 366
     type=click.IntRange(0, _MOST_DAYS),
     default=365,
     show_default=True,
-    help="Length of the history.",
+    help="Days of history before today.",
 )
 @click.option("--host", default=None, help="Address to listen on, instead of http.host.")
 @click.option("--port", type=click.IntRange(0, 65535), default=None, help="Port, instead of http.port.")
 @click.option("--prepare-only", is_flag=True, help="Write the history and end.")
-@click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="One event a line.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Log and report errors as JSON.")
 def demo(
     config_dir: Path,

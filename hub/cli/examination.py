@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from hub import __version__
 from hub.cli.offline import Place
+from hub.cli.options import counted
 from hub.cli.remote import RUN_FILE, RunningHub, running_hub
 from hub.errors import WattlineError
 
@@ -133,7 +134,7 @@ def _configuration(patient: Patient) -> Iterator[Found]:
     for item in patient.config.warnings:
         yield Found("configuration", "warning", f"{item.at}: {item.message}", item.code, item.hint)
     if patient.errors is None:
-        yield Found("configuration", "ok", f"{len(patient.config.sources)} files in {where}")
+        yield Found("configuration", "ok", f"{counted(len(patient.config.sources), 'file')} in {where}")
 
 
 def _data_directory(data_dir: Path) -> Iterator[Found]:

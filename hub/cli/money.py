@@ -64,7 +64,12 @@ def check_tariff(file: Path, config_dir: Path, data_dir: Path, as_json: bool) ->
 @click.command()
 @click.option("--start", required=True, help="Begin: a date, an ISO 8601 time or epoch milliseconds.")
 @click.option("--end", required=True, help="End, exclusive.")
-@click.option("--metering-point", default="grid", show_default=True, help="`grid`, or the id of a device.")
+@click.option(
+    "--metering-point",
+    default="grid",
+    show_default=True,
+    help="`grid`, another metering point, or the id of a device.",
+)
 @click.option("--tariff", "tariff_id", default=None, help="Another tariff than that of the metering point.")
 @common
 def bill(
@@ -93,15 +98,21 @@ def _bill_text(made: dict[str, Any]) -> str:
         (line["component"], line["side"], line["quantity"], line["unit"], line["unit_price"], line["amount"])
         for line in made["lines"]
     ]
-    rows.append(("Total", "", "", "", made["currency"], made["total"]))
-    head = f"{made['metering_point']}, {made['tariff']}, {made['start']} to {made['end']}\n\n"
-    pending = made["pending_kwh"]
-    note = "" if pending == "0" else f"\n\npending: {pending} kWh have no price yet"
-    return (
-        head
-        + table(("LINE", "SIDE", "QUANTITY", "UNIT", "UNIT PRICE", f"AMOUNT {made['currency']}"), rows)
-        + note
-    )
+    rows.append(("Total", " ", " ", " ", " ", made["total"]))
+    amount = f"AMOUNT {made['currency']}"
+    heads = ("LINE", "SIDE", "QUANTITY", "UNIT", "UNIT PRICE", amount)
+    text = [
+        f"{made['metering_point']}, {made['tariff']}, {made['start']} to {made['end']}",
+        "",
+        table(heads, rows, numbers=("QUANTITY", "UNIT PRICE", amount)),
+    ]
+    text += [""] if made["peaks"] else []
+    text += [
+        f"peak of {one['month']}: {one['power_w'] / 1000:.2f} kW at {one['start']}" for one in made["peaks"]
+    ]
+    if made["pending_kwh"] != "0":
+        text += ["", f"pending: {made['pending_kwh']} kWh have no price yet"]
+    return "\n".join(text)
 
 
 async def _tariffs(database: Database, place: Place) -> list[dict[str, Any]]:

@@ -85,12 +85,18 @@ def show(answer: Any, text: str, *, as_json: bool) -> None:
     click.echo(json.dumps(answer, ensure_ascii=False) if as_json else text)
 
 
-def table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Columns for people, as wide as what stands in them; control characters are shown, not obeyed."""
+def table(heads: Sequence[str], rows: Iterable[Sequence[object]], *, numbers: Sequence[str] = ()) -> str:
+    """Columns for people, as wide as what stands in them; control characters are shown, not obeyed.
+
+    ``numbers`` are the heads of the columns whose ends stand below each other.
+    """
     cells = [list(heads), *([_cell(value) for value in row] for row in rows)]
     widths = [max(len(line[column]) for line in cells) for column in range(len(heads))]
+    sides = [">" if head in numbers else "<" for head in heads]
     return "\n".join(
-        "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip()
+        "  ".join(
+            f"{text:{side}{width}}" for text, side, width in zip(line, sides, widths, strict=True)
+        ).rstrip()
         for line in cells
     )
 

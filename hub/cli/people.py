@@ -43,7 +43,9 @@ def user() -> None:
 
 @user.command("add")
 @click.argument("name")
-@click.option("--role", "roles", type=click.Choice(ROLES), multiple=True, required=True)
+@click.option(
+    "--role", "roles", type=click.Choice(ROLES), multiple=True, required=True, help="What the user may do."
+)
 @click.option("--password-stdin", is_flag=True, help="Read the password from the first line of stdin.")
 @common
 def add_user(
@@ -122,7 +124,11 @@ def token() -> None:
 @click.option("--user", "username", required=True, help="Name of the user; a token never exceeds its user.")
 @click.option("--name", required=True, help="What the token is for.")
 @click.option(
-    "--scope", "scopes", type=click.Choice(SCOPES), multiple=True, help="None: all the user may do."
+    "--scope",
+    "scopes",
+    type=click.Choice(SCOPES),
+    multiple=True,
+    help="Give it once for each scope; without any, all the user may do.",
 )
 @click.option("--expires", default=None, help="A duration such as 90d, 12h or 1y; never if absent.")
 @common

@@ -20,6 +20,8 @@ from hub.cli.options import common
 from hub.errors import AskUser
 
 LOGGER = logging.getLogger("wattline")
+_EVERYWHERE = ("0.0.0.0", "::")
+"""Addresses to listen on that no browser can open."""
 LINGER_S = 1.0
 """How long the loop may take to close after the hub has stopped."""
 
@@ -28,9 +30,21 @@ LINGER_S = 1.0
 @common
 @click.option("--host", default=None, help="Address to listen on, instead of http.host.")
 @click.option("--port", type=click.IntRange(0, 65535), default=None, help="Port, instead of http.port.")
-@click.option("--role", type=click.Choice(["all", "ingest"]), default="all", show_default=True)
+@click.option(
+    "--role",
+    type=click.Choice(["all", "ingest"]),
+    default="all",
+    show_default=True,
+    help="Parts of the hub that run here; this version runs all.",
+)
 @click.option("--safe-mode", is_flag=True, help="Start without integrations.")
-@click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="One event a line.",
+)
 def run(
     config_dir: Path,
     data_dir: Path,
@@ -129,7 +143,8 @@ async def _greet(hub: Hub, host: str, port: int) -> None:
     LOGGER.info("Wattline %s serves http://%s:%s, data in %s", hub.version, shown, port, hub.data_dir)
     setup = await request(hub.auth, SetupState())
     if setup.token:
-        link = f"http://{shown}:{port}/setup#{setup.token}"
+        reached = "localhost" if host in _EVERYWHERE else shown
+        link = f"http://{reached}:{port}/setup#{setup.token}"
         sys.stderr.write(
             f"\nFirst start. Open this link once to create the owner's account:\n\n    {link}\n\n"
         )

@@ -28,6 +28,7 @@ hub:
   currency: EUR                # ISO 4217
   # location: [48.85, 2.35]    # latitude, longitude: sunrise and solar forecasts
   # country: FR                # ISO 3166: public holidays
+  # co2_factor: 56             # g of CO2 in a kWh from the grid
 
 # Where the hub listens. 127.0.0.1 is this machine only; 0.0.0.0 is the whole network.
 http:
@@ -37,7 +38,7 @@ http:
 # Relative to the data directory. postgresql://user:password@host/database is possible as well.
 storage:
   url: "sqlite:///hub.db"
-  raw_retention: forever       # or for instance 730d; sums are kept for ever
+  raw_retention: forever       # readings are kept for ever in this version
 
 # The hub's own MQTT broker: auto | mosquitto | amqtt | off. Beyond loopback it needs `users:`.
 mqtt_broker:
@@ -59,6 +60,20 @@ integrations:
 # Names, roles and places: grid, solar, battery, load, ev, heat_pump, gas, water, heat, none.
 devices:
   # - {{id: main-meter, name: Main meter, role: grid}}
+
+# Your contract, so that energy has a cost; the manual's page on tariffs explains every line.
+# tariffs:
+#   - id: home
+#     versions:
+#       - from: 2026-01-01
+#         import:
+#           - {{energy: Energy, price: 0.2516}}
+#           - {{standing: Subscription, price: 12.60, per: month}}
+#           - {{tax: VAT, percent: 20, on: all}}
+#         export:
+#           - {{feed_in: Feed-in, price: 0.04}}
+# budgets:
+#   - {{id: electricity, amount: 120.00}}
 """
 
 SECRETS_YAML: Final = """\

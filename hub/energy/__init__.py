@@ -10,4 +10,12 @@ The site, over 15-minute slots: ``site_meters`` which series decide · ``site_sl
 inventory · ``exact`` sharing whole numbers · ``site_sums`` sums by buckets · ``figures`` and ``flows`` what people
 read of them · ``asked`` periods and comparisons · ``sessions`` of cars · ``media`` gas, water, heat ·
 ``setup_check`` wiring faults.
+
+What people decide: ``corrections`` and ``decided`` readings as they count · ``installations`` and ``cuts`` meters at
+a point by date.
+
+Money: ``tariff`` a contract, read by ``component_parser`` and ``formula`` · ``price_grid`` prices on the slots ·
+``usage`` energy of a metering point · ``rating`` and ``tiers`` prices of slots · ``peaks`` billed power ·
+``netting`` · ``bill`` and ``bill_lines`` · ``invoice`` beside a bill · ``budget``, ``projection``, ``peak`` where it
+is heading · ``whatif`` other contracts and batteries · ``money`` exact decimals.
 """

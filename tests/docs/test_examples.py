@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -33,3 +34,14 @@ def test_home_has_a_grid_meter_and_five_connections(tmp_path: Path) -> None:
 
     assert [entry.domain for entry in config.integrations] == ["modbus", "modbus", "shelly", "shelly", "mqtt"]
     assert [device.id for device in config.devices if device.role == "grid"] == ["main-meter"]
+
+
+def test_the_broker_of_compose_finds_every_file_that_its_configuration_names() -> None:
+    text = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
+    mounts = dict(re.findall(r"- (\./\S+?):(/[^:\s]+)", text))
+    inside = set(mounts.values())
+    broker = next(here for here, there in mounts.items() if there.endswith("/mosquitto.conf"))
+    wanted = re.findall(r"^\w+file (\S+)", (ROOT / broker).read_text(encoding="utf-8"), re.MULTILINE)
+
+    assert all((ROOT / here).exists() for here in mounts)
+    assert set(wanted) <= inside

@@ -5,7 +5,7 @@ import { figureText } from "/assets/figures.js";
 import { call } from "/assets/session.js";
 
 const QUARTER_MS = 900_000;
-const NEARLY_ALL = 0.95;
+const SOME = 0.05;
 const MISSING_TARIFF = 404;
 const formats = new Map();
 
@@ -98,7 +98,7 @@ export class Costs {
       this.tiles.now.show("–", ["The price of this hour is not known yet."]);
       return;
     }
-    const each = (value) => `${moneyText(value, currency, 4)} per kWh`;
+    const each = (value) => `${moneyText(value, currency, 4)}/kWh`;
     const earned = totals.export >= 0.5 && brings !== null ? (totals.export / 1000) * Number(brings) : 0;
     const rate = (totals.import / 1000) * Number(buys) - earned;
     const lines = [`Price ${each(buys)}`];
@@ -165,9 +165,11 @@ function sources({ figures, self_sufficiency: share }) {
 }
 
 // What a figure leaves out is said beside it.
-function doubts({ complete, cost }) {
+function doubts({ figures, cost }) {
+  const { missing = 0, estimated = 0 } = figures.use.quality;
   const said = [];
-  if (complete < NEARLY_ALL) said.push(`${figureText((1 - complete) * 100, "%")} of the time is missing`);
+  if (missing > SOME) said.push(`${figureText(Math.floor(missing * 100), "%")} of the time is missing`);
+  if (estimated > SOME) said.push(`${figureText(Math.floor(estimated * 100), "%")} of the time is estimated`);
   if (cost && Number(cost.pending_kwh) > 0 && cost.import !== null) said.push(`${figureText(Number(cost.pending_kwh) * 1000, "Wh")} wait for a price`);
   return said;
 }

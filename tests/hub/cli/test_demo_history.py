@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from hub.actors.derivation import COMPACT_AFTER_MS, DAYS
 from hub.actors.history import HistoryReader, day_rows
 from hub.actors.registry import Registry
-from hub.cli.demo_history import DONE, STATE_KEY, WRITING, Past, past_of, state_of, write_past
+from hub.cli.demo_history import DONE, STATE_KEY, WRITING, Past, begun_ms, past_of, state_of, write_past
 from hub.energy.calendar import local_days
 from hub.energy.derive import derive
 from hub.energy.slots import SLOT_MS, Readings, Rule, SlotColumns, step_of
@@ -22,7 +22,7 @@ from hub.errors import AskUser
 from hub.model.quality import Quality
 from hub.model.series import Series
 from hub.runtime.clock import FakeClock
-from hub.storage import registry, sealing, slots, tables
+from hub.storage import metering, registry, sealing, slots, tables
 from hub.storage.codec import Columns
 from hub.storage.database import Database
 from hub.storage.readings import read_columns, stat
@@ -195,6 +195,18 @@ async def test_devices_belong_to_the_entry_that_feeds_them(database: Database) -
     assert devices["grid"].role == "grid"
     assert devices["fridge"].parent == "kitchen"
     assert await state_of(database) == DONE
+
+
+async def test_the_grid_connection_is_a_metering_point_since_the_history_began(database: Database) -> None:
+    point = await database.read(lambda conn: metering.find_point(conn, "grid"))
+    rows = await database.read(lambda conn: metering.load_installations(conn, point="grid"))
+    numbers = {int(one.no): one.public_id for one in await all_series(database)}
+    begun = await database.read(begun_ms)
+
+    assert point is not None
+    assert point.kind == "electricity"
+    assert [numbers[row.installation.series] for row in rows] == ["grid.energy_import", "grid.energy_export"]
+    assert {row.installation.from_ms for row in rows} == {begun} == {PAST.start_ms}
 
 
 async def test_an_interrupted_attempt_is_begun_anew(tmp_path: Path) -> None:

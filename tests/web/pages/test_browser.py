@@ -173,7 +173,7 @@ async def test_with_a_tariff_price_bill_and_peak_are_shown(house: House, tab: Ta
     await sign_in(tab, house)
     text = await tab.until(f"/0\\.3127[^]*2\\.50/.test({COSTS}.innerText) && {COSTS}.innerText")
 
-    assert "Price €0.3127 per kWh" in text
+    assert "Price €0.3127/kWh" in text
     assert "€0.25 per hour" in text
     assert "bill so far" in text
     assert "W this quarter hour" in text
