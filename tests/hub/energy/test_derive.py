@@ -100,6 +100,17 @@ def test_a_held_value_lasts_until_the_next() -> None:
     assert slots.last.tolist() == [0.25, 0.75]
 
 
+def test_a_price_is_valid_from_its_first_hour_on_and_for_a_day_at_most() -> None:
+    hours = [0, 1, 2, 26, 51]
+    prices = Readings.of([T0_MS + at * HOUR_MS for at in hours], [0.25, 0.5, 0.75, 1.0, 1.25])
+    slots = whole(PRICE, prices).slots
+
+    known = slots.measured_ms == SLOT_MS
+    assert slots.start_ms[known].tolist() == [T0_MS + at * SLOT_MS for at in range(26 * 4)]
+    assert slots.mean[:12].tolist() == [0.25] * 4 + [0.5] * 4 + [0.75] * 4
+    assert_same_in_parts(PRICE, prices, [3, 30, 107])
+
+
 def test_nothing_is_invented_across_a_gap_of_a_gauge() -> None:
     ts = [T0_MS + i * 10_000 for i in range(30)]
     ts += [ts[-1] + HOUR_MS + i * 10_000 for i in range(30)]
