@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from hub.actors.corrections import AddCorrection, CorrectionView, UndoCorrection
 from hub.actors.processing import GetHistory, KeepHouse
 from hub.actors.recheck import check_derived
 from hub.energy.slots import SlotColumns
+from hub.errors import StateConflict
 from hub.model.quality import Flag
 from hub.runtime.actor import request
 from hub.storage import slots, tables
@@ -108,7 +110,8 @@ async def _act(house: House, numbers: list[int], made: list[CorrectionView], kin
         await house.store([_row(numbers, *one) for one in what])
     elif kind == "correct":
         assert isinstance(what, tuple)
-        made.append(await _correct(house, *what))
+        with suppress(StateConflict):  # chance may say the same twice
+            made.append(await _correct(house, *what))
     elif kind == "undo" and made:
         assert isinstance(what, int)
         await undo(house, made.pop(what % len(made)))
