@@ -41,7 +41,6 @@ class Machine:
     good: int = 0
     clean_from: int = 0
     """Since this reading every pair was normal, or the register was taken over here."""
-    taken_over: bool = False
     pending: bool = False
     booked: Ledger = field(default_factory=Ledger)
     doubtful: list[int] = field(default_factory=list)
@@ -84,19 +83,14 @@ class Machine:
 
     def _accept(self, at: int, amount: int | None = None) -> None:
         self.booked.one(self.good, at, amount)
-        self._move_to(at)
+        self.good = at
 
     def _take_over(self, at: int, why: Why, amount: int) -> None:
         """The register changed in a way that tells nothing about energy: go on from here."""
         self.flags.append((at, Flag.RESET))
         self.doubtful.append(at)
         self.doubts.append(Doubt(self.good, at, amount, why))
-        self._move_to(at)
-        self.taken_over = True
-
-    def _move_to(self, at: int) -> None:
         self.good = at
-        self.taken_over = False
 
     # --- what is looked at
 
@@ -225,7 +219,6 @@ class Machine:
             self._accept(first, value)
         else:
             self._take_over(first, Why.FALL, max(value, 0))
-        self.taken_over = True
 
     def _came_back_lower(self, first: int, end: int, floor: int) -> bool:
         """A false value after which the register shows less than before by noise: true if that decided."""
@@ -254,7 +247,6 @@ class Machine:
             return
         at = first if bool((steps >= 0).all()) else first + int(np.argmax(inside))
         self._accept(at, 0)
-        self.taken_over = True
 
     def _stood_at_zero(self, first: int, end: int) -> bool:
         """A register that stands near zero without counting may still come back: true if that decided.
@@ -341,8 +333,6 @@ class Machine:
         if level < 0 or (level == 0 and not self._is_digit(jump)):
             return None
         begin = self._still_from(first)
-        if self.taken_over and begin >= self.good:
-            return None
         stood_ms = int(self.ts_ms[first] - self.ts_ms[begin])
         allowed = self.steps_per_ms * (stood_ms if self.is_rated else min(stood_ms, STALL_MS))
         if jump > allowed + self.tolerance_steps:
@@ -364,7 +354,7 @@ class Machine:
         if self.ts_ms[first] - self.ts_ms[begin] > STALL_MS and not self._is_digit(jump):
             self.estimated.extend(range(begin + 1, first + 1))
         self.booked.one(begin, first)
-        self._move_to(first)
+        self.good = first
 
     # --- not decided yet
 

@@ -33,6 +33,7 @@ _STEPS_PER_UNIT = {
 }
 _COARSE = frozenset({Quantity.POWER, Quantity.APPARENT_POWER, Quantity.REACTIVE_POWER, Quantity.OTHER})
 _HELD = frozenset({Quantity.PRICE, Quantity.CARBON_INTENSITY})
+_HELD_MS = 86_400_000
 _DEFAULT_LIMIT = {
     Quantity.ENERGY: 250_000.0,
     Quantity.REACTIVE_ENERGY: 250_000.0,
@@ -133,8 +134,12 @@ class Rule:
 
     @property
     def gap_floor_ms(self) -> int:
-        """No interval up to this length is a gap, whatever came before it."""
-        return max(self.gap_min_ms, self.gap_factor * (self.interval_ms or 0))
+        """No interval up to this length is a gap, whatever came before it.
+
+        A value that is held, as a price, is valid until the next one, for a day at least.
+        """
+        least_ms = _HELD_MS if self.hold else self.gap_min_ms
+        return max(least_ms, self.gap_factor * (self.interval_ms or 0))
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Self, TypeVar
@@ -105,92 +105,12 @@ class PriceColumn:
     def __len__(self) -> int:
         return len(self.price_e8)
 
-    @classmethod
-    def of_rows(cls, rows: Iterable[tuple[int, int, int]], first_ms: int, slots: int) -> PriceColumn:
-        """From rows ``(start_ms, end_ms, price_e8)`` in any order; where rows overlap, the later start counts.
-
-        A slot that several rows share (five-minute markets) has their mean by time, rounded half-even; it is
-        known only where rows cover all of it.
-        """
-        rows = list(rows)
-        plain = _of_whole_slots(rows, first_ms, slots)
-        if plain is not None:
-            return plain
-        total = np.zeros(slots, dtype=object)
-        covered = np.zeros(slots, np.int64)
-        end_ms = first_ms + slots * SLOT_MS
-        for start, stop, price in _without_overlaps(rows):
-            low, high = max(start, first_ms), min(stop, end_ms)
-            if low >= high:
-                continue
-            head, tail = (low - first_ms) // SLOT_MS, (high - first_ms) // SLOT_MS
-            if head == tail:
-                total[head] += price * (high - low)
-                covered[head] += high - low
-                continue
-            head_ms = first_ms + (head + 1) * SLOT_MS - low
-            total[head] += price * head_ms
-            covered[head] += head_ms
-            total[head + 1 : tail] += price * SLOT_MS
-            covered[head + 1 : tail] += SLOT_MS
-            tail_ms = high - first_ms - tail * SLOT_MS
-            if tail_ms:
-                total[tail] += price * tail_ms
-                covered[tail] += tail_ms
-        known = covered >= SLOT_MS
-        prices = np.array(
-            [_mean(one) if there else 0 for one, there in zip(total, known, strict=True)], np.int64
-        )
-        return cls(first_ms, prices, known)
-
     def grid(self, first_ms: int, slots: int) -> PriceColumn:
         """The same on another grid. Raises as :meth:`Usage.grid`."""
         if first_ms == self.first_ms and slots == len(self):
             return self
         at = _offset(self.first_ms, first_ms)
         return PriceColumn(first_ms, _placed(self.price_e8, at, slots), _placed(self.known, at, slots))
-
-
-def _of_whole_slots(rows: Sequence[tuple[int, int, int]], first_ms: int, slots: int) -> PriceColumn | None:
-    """The usual case, in columns: rows of whole slots that do not overlap. None for all others."""
-    if not rows:
-        return PriceColumn(first_ms, np.zeros(slots, np.int64), np.zeros(slots, np.bool_))
-    table = np.array(rows, dtype=np.int64)
-    table = table[np.argsort(table[:, 0], kind="stable")]
-    low, high = (table[:, 0] - first_ms) // SLOT_MS, (table[:, 1] - first_ms) // SLOT_MS
-    if ((table[:, :2] - first_ms) % SLOT_MS).any() or (low >= high).any() or (high[:-1] > low[1:]).any():
-        return None
-    inside = (high > 0) & (low < slots)
-    low, high = np.maximum(low[inside], 0), np.minimum(high[inside], slots)
-    at = np.repeat(low - np.concatenate([[0], np.cumsum(high - low)[:-1]]), high - low)
-    at += np.arange(len(at))
-    price, known = np.zeros(slots, np.int64), np.zeros(slots, np.bool_)
-    price[at] = np.repeat(table[inside, 2], high - low)
-    known[at] = True
-    return PriceColumn(first_ms, price, known)
-
-
-def _mean(total: int) -> int:
-    whole, rest = divmod(total, SLOT_MS)
-    return int(whole + (2 * rest > SLOT_MS or (2 * rest == SLOT_MS and whole % 2 == 1)))
-
-
-def _without_overlaps(rows: Iterable[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
-    """Rows cut so that each instant has one price: of the row that starts last, of equals the shorter."""
-    ordered = sorted(set(rows), key=lambda row: (row[0], -row[1], row[2]))
-    cut: list[tuple[int, int, int]] = []
-    for row in ordered:
-        later: list[tuple[int, int, int]] = []
-        while cut and cut[-1][1] > row[0]:
-            start, stop, price = cut.pop()
-            if stop > row[1]:
-                later.append((max(start, row[1]), stop, price))
-            if start < row[0]:
-                cut.append((start, row[0], price))
-                break
-        cut.append(row)
-        cut.extend(reversed(later))
-    return cut
 
 
 def _offset(mine_ms: int, first_ms: int) -> int:

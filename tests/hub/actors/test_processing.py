@@ -165,7 +165,7 @@ reading = st.tuples(
 
 
 @settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow], phases=(Phase.generate,)
+    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow], phases=(Phase.generate,)
 )
 @given(st.lists(st.lists(reading, min_size=1, max_size=40), min_size=1, max_size=8), st.integers(0, 255))
 async def test_any_order_and_any_restart_gives_the_rows_of_one_rebuild(

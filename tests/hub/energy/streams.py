@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from hypothesis import HealthCheck, settings
+import pytest
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hub.energy.derive import (
@@ -24,6 +26,29 @@ from hub.model.units import Quantity
 
 UNDER_LOAD = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 """A busy machine must not fail a property."""
+
+MANY = 400
+
+
+def holds(
+    few: int, *strategies: st.SearchStrategy[Any]
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """A property that is costly to try: a few examples in each run of the tests, :data:`MANY` in the slow ones."""
+
+    def decorate(check: Callable[..., None]) -> Callable[..., None]:
+        def test(examples: int) -> None:
+            settings(UNDER_LOAD, max_examples=examples)(given(*strategies)(check))()
+
+        test.__name__, test.__qualname__, test.__module__ = (
+            check.__name__,
+            check.__qualname__,
+            check.__module__,
+        )
+        runs = [pytest.param(few, id="few"), pytest.param(MANY, id="many", marks=pytest.mark.slow)]
+        return pytest.mark.parametrize("examples", runs)(test)
+
+    return decorate
+
 
 T0_MS = 1_764_547_200_000  # 2025-12-01 00:00 UTC
 HOUR_MS = 3_600_000

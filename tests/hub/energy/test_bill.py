@@ -147,16 +147,13 @@ def test_any_order_of_arrival_gives_the_same_bill(data: st.DataObject) -> None:
     start, end = midnight("2026-03-28"), midnight("2026-03-30")
     first, last = midnight("2026-03-01"), midnight("2026-04-01")
     whole, price = varied(first, last), market(first, last)
-    rows = [
-        (first + slot * SLOT_MS, first + (slot + 1) * SLOT_MS, int(price.price_e8[slot]))
-        for slot in range(len(price))
-    ]
-    chunks = data.draw(st.permutations(range(8)))
-    arrived = [rows[slot] for chunk in chunks for slot in range(chunk, len(rows), 8)]
+    spot, known = np.zeros(len(price), np.int64), np.zeros(len(price), np.bool_)
+    for chunk in data.draw(st.permutations(range(8))):
+        spot[chunk::8], known[chunk::8] = price.price_e8[chunk::8], True
     taken = np.zeros(len(whole), np.int64)
     for chunk in data.draw(st.permutations(range(5))):
         taken[chunk::5] = whole.import_mwh[chunk::5]
-    again = PriceColumn.of_rows(arrived, first, len(price))
+    again = PriceColumn(first, spot, known)
 
     shuffled = bill(contract, replace(whole, import_mwh=taken), {"spot": again}, PARIS, start, end)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from random import Random
 
 import numpy as np
-from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hub.energy.live import LiveSlots
@@ -20,16 +19,14 @@ from tests.hub.energy.streams import (
     PULSES,
     T0_MS,
     TEMPERATURE,
-    UNDER_LOAD,
     counter_streams,
     delta_streams,
     derive_part,
     gauge_streams,
+    holds,
     times,
     whole,
 )
-
-Rows = dict[int, SlotColumns]
 
 
 class Store:
@@ -41,7 +38,7 @@ class Store:
         self.readings: dict[int, tuple[list[int], list[float], list[int]]] = {
             no: ([], [], []) for no in rules
         }
-        self.rows: dict[int, Rows] = {no: {} for no in rules}
+        self.rows = {no: SlotColumns.empty() for no in rules}
         self.stable_ms: dict[int, int] = {}
         self.marks: dict[int, list[int]] = {no: [] for no in rules}
         self.left = 0
@@ -73,8 +70,11 @@ class Store:
     def take(self) -> None:
         self.marks = {no: [] for no in self.rules}
         changed = self.live.take_changed()
-        for row, no in enumerate(changed.series.tolist()):
-            self.rows[no][int(changed.slots.start_ms[row])] = changed.slots.take(slice(row, row + 1))
+        for no in set(changed.series.tolist()):
+            new = changed.slots.take(changed.series == no)
+            kept = self.rows[no].take(~np.isin(self.rows[no].start_ms, new.start_ms))
+            rows = SlotColumns.joined([kept, new])
+            self.rows[no] = rows.take(np.argsort(rows.start_ms))
 
     def _derive(self, no: int, dirty_from_ms: int | None, came_ms: int, last_ms: int | None = None) -> None:
         readings = Readings.of(*self.readings[no])
@@ -83,17 +83,15 @@ class Store:
         start = min(start, reach(self.rules[no], readings, came_ms, last_ms or came_ms).start_ms)
         found = derive_part(self.rules[no], readings, start, int(readings.ts_ms[-1]) + SLOT_MS)
         self.stable_ms[no] = found.tail.stable_ms
-        self.rows[no] = {at: row for at, row in self.rows[no].items() if at < start}
-        for row, at in enumerate(found.slots.start_ms.tolist()):
-            self.rows[no][at] = found.slots.take(slice(row, row + 1))
+        before = self.rows[no].take(self.rows[no].start_ms < start)
+        self.rows[no] = SlotColumns.joined([before, found.slots])
         self.live.start(no, self.rules[no], found)
 
     def assert_true(self) -> None:
         self.take()
         for no, rule in self.rules.items():
             readings = Readings.of(*self.readings[no])
-            kept = SlotColumns.joined([row for _, row in sorted(self.rows[no].items())])
-            assert not len(readings) or kept.same_as(whole(rule, readings).slots)
+            assert not len(readings) or self.rows[no].same_as(whole(rule, readings).slots)
 
 
 @st.composite
@@ -123,8 +121,7 @@ def ordinary(draw: st.DrawFn, rule: Rule) -> Readings:
     return Readings.of(ts, value.tolist())
 
 
-@settings(UNDER_LOAD, max_examples=40)
-@given(st.data())
+@holds(12, st.data())
 def test_ordinary_streams_stay_on_the_fast_path(data: st.DataObject) -> None:
     rules = dict(enumerate([POWER, ENERGY, TEMPERATURE, PULSES, PRICE]))
     streams = [data.draw(ordinary(rule)) for rule in rules.values()]
@@ -135,8 +132,7 @@ def test_ordinary_streams_stay_on_the_fast_path(data: st.DataObject) -> None:
     assert store.left == len(rules)  # each once, to begin
 
 
-@settings(UNDER_LOAD, max_examples=40)
-@given(st.data())
+@holds(12, st.data())
 def test_faulty_streams_give_the_derived_rows(data: st.DataObject) -> None:
     rules = dict(enumerate([POWER, ENERGY, GAS, PULSES]))
     streams = [
@@ -151,8 +147,7 @@ def test_faulty_streams_give_the_derived_rows(data: st.DataObject) -> None:
     store.assert_true()
 
 
-@settings(UNDER_LOAD, max_examples=40)
-@given(st.data())
+@holds(12, st.data())
 def test_late_and_shuffled_arrivals_end_in_the_same_rows(data: st.DataObject) -> None:
     rules = dict(enumerate([POWER, ENERGY, PULSES]))
     streams = [data.draw(gauge_streams()), data.draw(counter_streams()), data.draw(delta_streams())]
@@ -166,8 +161,7 @@ def test_late_and_shuffled_arrivals_end_in_the_same_rows(data: st.DataObject) ->
     store.assert_true()
 
 
-@settings(UNDER_LOAD, max_examples=40)
-@given(st.data(), st.randoms(use_true_random=False))
+@holds(12, st.data(), st.randoms(use_true_random=False))
 def test_any_restarts_and_delays_end_in_the_same_rows(data: st.DataObject, chance: Random) -> None:
     rules = dict(enumerate([POWER, ENERGY, GAS, PULSES]))
     streams = [

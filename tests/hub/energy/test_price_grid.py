@@ -85,3 +85,22 @@ def test_a_slot_is_read_from_any_first_slot_on() -> None:
     assert got.tolist() == [5, 7, 0, 0]
     assert known.tolist() == [True, True, False, False]
     assert Decimal(int(got[0])) == 5
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        ([], [None, None, None, None]),
+        ([(0, 60, 7)], [7, 7, 7, 7]),
+        ([(0, 30, 7), (30, 60, 8)], [7, 7, 8, 8]),
+        ([(-60, 15, 7), (45, 120, 8)], [7, None, None, 8]),
+        ([(0, 5, 3), (5, 10, 6), (10, 15, 9)], [6, None, None, None]),
+        ([(0, 10, 3)], [None, None, None, None]),
+        ([(0, 15, 7), (15, 20, 1), (20, 60, 4)], [7, 3, 4, 4]),
+    ],
+)
+def test_rows_become_slots(rows: list[tuple[int, int, int]], expected: list[int | None]) -> None:
+    table = np.array(rows, np.int64).reshape(-1, 3)
+    got, known = price_slots(table[:, 0] * MINUTE, table[:, 1] * MINUTE, table[:, 2], 0, 4)
+
+    assert [int(one) if there else None for one, there in zip(got, known, strict=True)] == expected

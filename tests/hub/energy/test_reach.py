@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hub.energy.derive import LOOKAHEAD_MS, LOOKAHEAD_READINGS, LOOKBACK_MS, LOOKBACK_READINGS
@@ -17,11 +16,11 @@ from tests.hub.energy.streams import (
     PULSES,
     T0_MS,
     TEMPERATURE,
-    UNDER_LOAD,
     counter_streams,
     delta_streams,
     derive_part,
     gauge_streams,
+    holds,
     whole,
 )
 
@@ -54,22 +53,19 @@ def assert_late_rows_reach_no_further(rule: Rule, full: Readings, at: int, count
     assert SlotColumns.joined([before, middle, after]).same_as(whole(rule, full).slots)
 
 
-@settings(UNDER_LOAD, max_examples=60)
-@given(gauge_streams(), st.integers(0, 1000), st.integers(1, 9))
+@holds(30, gauge_streams(), st.integers(0, 1000), st.integers(1, 9))
 def test_late_gauge_readings(full: Readings, at: int, count: int) -> None:
     assert_late_rows_reach_no_further(POWER, full, at, count)
     assert_late_rows_reach_no_further(TEMPERATURE, full, at, count)
 
 
-@settings(UNDER_LOAD, max_examples=60)
-@given(counter_streams(), st.integers(0, 1000), st.integers(1, 9))
+@holds(40, counter_streams(), st.integers(0, 1000), st.integers(1, 9))
 def test_late_counter_readings(full: Readings, at: int, count: int) -> None:
     assert_late_rows_reach_no_further(ENERGY, full, at, count)
     assert_late_rows_reach_no_further(GAS, full, at, count)
 
 
-@settings(UNDER_LOAD, max_examples=60)
-@given(delta_streams(), st.integers(0, 1000), st.integers(1, 9))
+@holds(30, delta_streams(), st.integers(0, 1000), st.integers(1, 9))
 def test_late_amounts(full: Readings, at: int, count: int) -> None:
     assert_late_rows_reach_no_further(PULSES, full, at, count)
 
