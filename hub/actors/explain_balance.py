@@ -8,9 +8,11 @@ from typing import Any, Final
 import numpy as np
 
 from hub.actors.energy_months import Stretch
+from hub.actors.explain_carbon import CO2, INTENSITY, CarbonTrees
 from hub.actors.explain_columns import Column, SiteColumns
 from hub.actors.explain_series import SeriesTrees
 from hub.actors.explain_sides import SideTrees
+from hub.actors.explain_stock import Along, StockTrees
 from hub.actors.registry import Registry
 from hub.energy.allocation import Allocation
 from hub.energy.exact import Ints
@@ -28,6 +30,7 @@ from hub.energy.explain import (
 from hub.energy.site_balance import RESIDUALS, Source, UseKind
 from hub.energy.site_meters import CONSUMERS, SiteMeter
 from hub.energy.slots import SLOT_MS
+from hub.energy.stock import CARRIED
 from hub.model.series import Role
 
 E14_TO_VALUE: Final = 10 ** (MONEY_DIGITS - 14)
@@ -55,7 +58,18 @@ class BalanceTrees:
         self._money = Unit(currency, MONEY_DIGITS)
         self._price_unit = Unit(f"{currency}/kWh", 8)
         self._columns = SiteColumns(trees, stretches)
-        self._sides = SideTrees(trees, registry, stretches[0].layout.factors if stretches else ())
+        layout = stretches[0].layout if stretches else None
+        self._sides = SideTrees(trees, registry, layout.factors if layout else ())
+        self._stock = StockTrees(trees, registry, self._columns, self._flow_node, self._cell)
+        self._cost = Along(
+            "cost", "what it cost", "price", CARRIED.index("cost"), self._money, self._price_unit, E14_TO_VALUE,
+            lambda one: one.cost, lambda one: one.bought, lambda one: one.unpriced_mwh, self._price,
+        )  # fmt: skip
+        self._co2 = Along(
+            "co2", "CO2 of it", "carbon intensity", CARRIED.index("co2"), CO2, INTENSITY, 1,
+            lambda one: one.co2, lambda one: one.emitted, lambda one: one.uncounted_mwh,
+            CarbonTrees(trees, registry, layout).intensity,
+        )  # fmt: skip
 
     # --- figures
 
@@ -63,6 +77,8 @@ class BalanceTrees:
         """One of :data:`hub.actors.explain_requests.FIGURES`."""
         if name == "self_consumption":
             return self._self_consumption(start_ms, end_ms)
+        if name == "co2":
+            return self._emitted(start_ms, end_ms)
         return self._flow(name, start_ms, end_ms)
 
     def _flow(self, name: str, start_ms: int, end_ms: int) -> Node:
@@ -99,6 +115,10 @@ class BalanceTrees:
         one, at = found
         if name in _SOURCE_OF:
             return self._source_parts(one, at, _SOURCE_OF[name])
+        if name == "battery_loss":
+            return self._stock.loss(one, at)
+        if name == "stock_change":
+            return self._stock.change(one, at)
         if name == "export":
             return self._sided(one, at, given=False, roles=(Role.GRID,))
         if name == "charge":
@@ -172,7 +192,7 @@ class BalanceTrees:
             for source in Source:
                 label = f"of that from {_NAMES[source]}"
                 children.append(self._cells(source, rows, label, start_ms, end_ms, source.name.lower()))
-            children.append(self._cost(rows, start_ms, end_ms))
+            children += [self._carried(one, rows, start_ms, end_ms) for one in (self._cost, self._co2)]
         children += [
             self._side_root(meter, start_ms, end_ms, given=given)
             for given in (True, False)
@@ -229,42 +249,60 @@ class BalanceTrees:
             formula="the sources of this quarter of an hour, shared among its uses", parts=parts,
         )  # fmt: skip
 
-    def _cost(self, rows: list[int], start_ms: int, end_ms: int) -> Node:
+    def _carried(self, along: Along, rows: list[int], start_ms: int, end_ms: int) -> Node:
+        """What some uses cost, or emitted."""
+
         def column(one: Allocation) -> Ints:
-            return np.asarray(one.cost[rows].sum(axis=0) * E14_TO_VALUE)
+            return np.asarray(along.whole(one)[rows].sum(axis=0) * along.scale)
 
-        pending = self._columns.total(lambda one: one.unpriced_mwh[rows].sum(axis=0), start_ms, end_ms)
         line = self._columns.timeline(
-            column, lambda slot_ms: self._cost_parts(slot_ms, rows), unit=self._money
+            column, lambda slot_ms: self._carried_parts(along, slot_ms, rows), unit=along.unit
         )
+        pending = self._columns.total(lambda one: along.unknown(one)[rows].sum(axis=0), start_ms, end_ms)
         facts: dict[str, Any] = {"pending_kwh": KWH.text(pending)} if pending else {}
-        return self._root("cost", "what it cost", line, start_ms, end_ms, kind="cost", facts=facts)
+        return self._root(along.name, along.asked, line, start_ms, end_ms, kind=along.name, facts=facts)
 
-    def _cost_parts(self, slot_ms: int, rows: list[int]) -> list[Node]:
+    def _carried_parts(self, along: Along, slot_ms: int, rows: list[int]) -> list[Node]:
         found = self._columns.at(slot_ms)
         if found is None:
             return []
         one, at = found
-        bought = int(one.bought[rows, at].sum()) * E14_TO_VALUE
-        stored = int(one.cost[rows, at].sum()) * E14_TO_VALUE - bought
-        nodes = []
-        if bought:
-            energy = self._cell(one, at, Source.GRID, rows, KWH)
-            price = self._price(slot_ms, bought, energy.value)
-            nodes.append(
-                Node("grid", "cost", "energy from the grid x price", bought, self._money, op=Op.PRODUCT,
-                     formula="kWh x price", parts=lambda: [energy, price])
-            )  # fmt: skip
+        direct = int(along.direct(one)[rows, at].sum())
+        stored = int(along.whole(one)[rows, at].sum()) - direct
+        nodes = [self._from_grid(along, one, at, rows, direct)] if direct else []
         if stored:
-            nodes.append(
-                Node("battery", "cost", "energy from the battery", stored, self._money, op=Op.FORMULA,
-                     formula="by weighted average of what it cost to charge",
-                     parts=lambda: [self._cell(one, at, Source.BATTERY, rows)])
-            )  # fmt: skip
+            nodes.append(self._stock.passed_on(along, one, at, rows, stored * along.scale))
         return nodes
 
-    def _price(self, slot_ms: int, amount: int, energy_mwh: int) -> Node:
-        price_e8 = amount // E14_TO_VALUE // energy_mwh
+    def _from_grid(self, along: Along, one: Allocation, at: int, rows: list[int], direct: int) -> Node:
+        energy = self._cell(one, at, Source.GRID, rows, KWH)
+        rate = along.rate(one.balance.site.start_ms + at * SLOT_MS, direct // energy.value)
+        return Node(
+            "grid", along.name, f"energy from the grid x {along.label}", direct * along.scale, along.unit,
+            op=Op.PRODUCT, formula=f"kWh x {along.label}", parts=lambda: [energy, rate],
+        )  # fmt: skip
+
+    def _emitted(self, start_ms: int, end_ms: int) -> Node:
+        """CO2 of the energy from the grid."""
+        along = self._co2
+        meters = [one for one in self._columns.meters if one.role is Role.GRID]
+
+        def parts(slot_ms: int) -> list[Node]:
+            found = self._columns.at(slot_ms)
+            if found is None:
+                return []
+            one, at = found
+            every = list(range(len(one.balance.uses)))
+            return [self._from_grid(along, one, at, every, int(one.import_co2[at]))]
+
+        line = self._columns.timeline(lambda one: one.import_co2, parts, meters, CO2)
+        unknown = self._columns.total(
+            lambda one: (one.uncounted_mwh - one.uncounted_stock_mwh).sum(axis=0), start_ms, end_ms
+        )
+        facts: dict[str, Any] = {"pending_kwh": KWH.text(unknown)} if unknown else {}
+        return self._root("co2", along.asked, line, start_ms, end_ms, facts=facts)
+
+    def _price(self, slot_ms: int, price_e8: int) -> Node:
         if self._price_node is not None:
             return self._price_node(slot_ms, price_e8)
         return Node("price", "price", "price of the grid's energy", price_e8, self._price_unit)
@@ -346,13 +384,18 @@ def _column(name: str) -> Column:
         return lambda one: one.balance.used_mwh[
             [at for at, use in enumerate(one.balance.uses) if use.kind not in kinds]
         ].sum(axis=0)
+    if name == "battery_loss":
+        return lambda one: one.stock.loss_mwh
+    if name == "stock_change":
+        return lambda one: one.stock_change("energy")
     row = {"export": 0, "charge": 1, "not_measured": -1}[name]
     return lambda one: one.balance.used_mwh[row]
 
 
 _ROLES_OF: Final = {
     "import": (Role.GRID,), "export": (Role.GRID,), "production": (Role.SOLAR,),
-    "charge": (Role.BATTERY,), "discharge": (Role.BATTERY,),
+    "charge": (Role.BATTERY,), "discharge": (Role.BATTERY,), "battery_loss": (Role.BATTERY,),
+    "stock_change": (Role.BATTERY,),
 }  # fmt: skip
 _NAMES: Final = {
     Source.GRID: "the grid", Source.SOLAR: "the sun", Source.BATTERY: "the battery", Source.OTHER: "elsewhere",

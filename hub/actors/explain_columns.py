@@ -13,6 +13,7 @@ from hub.energy.exact import Ints
 from hub.energy.explain import WH, Node, Timeline, Unit
 from hub.energy.site_meters import SiteMeter
 from hub.energy.slots import SLOT_MS
+from hub.energy.stock import Stock
 from hub.model.quality import Quality, shares
 
 Column = Callable[[Allocation], Ints]
@@ -40,6 +41,10 @@ class SiteColumns:
             if stretch.start_ms <= slot_ms < stretch.end_ms:
                 return found, (slot_ms - found.balance.site.start_ms) // SLOT_MS
         return None
+
+    def stock(self, allocation: Allocation) -> Stock:
+        """What the batteries held where an allocation begins."""
+        return next(stretch.stock for stretch, found in self.parts if found is allocation)
 
     def timeline(
         self,

@@ -29,6 +29,8 @@ from hub.storage.database import Database
 DAY_MS: Final = 86_400_000
 LONGEST_MS: Final = 3_700 * DAY_MS
 LONGEST_OF_SITE_MS: Final = 400 * DAY_MS
+BACK_MS: Final = 14 * DAY_MS
+"""What is in a battery is told by its charges of so many days before."""
 
 Root = Callable[[SeriesTrees], Node]
 
@@ -131,7 +133,7 @@ class ExplainDesk:
     async def _balance(
         self, start_ms: int, end_ms: int, *, priced: bool
     ) -> Callable[[SeriesTrees], BalanceTrees]:
-        stretches = await self._energy.stretches(start_ms, end_ms)
+        stretches = await self._energy.stretches(start_ms - BACK_MS, end_ms)
         tariff = await self._grid_tariff(start_ms, end_ms) if priced else None
         currency = self._money.book.settings.currency if tariff is None else tariff.tariff.currency
 

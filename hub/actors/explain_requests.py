@@ -11,7 +11,7 @@ from hub.runtime.actor import Request
 METRICS: Final = ("energy", "figure", "device", "bill")
 FIGURES: Final = (
     "use", "import", "export", "production", "charge", "discharge", "not_measured", "other_source",
-    "self_consumption",
+    "self_consumption", "battery_loss", "stock_change", "co2",
 )  # fmt: skip
 
 

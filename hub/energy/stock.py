@@ -19,7 +19,7 @@ from typing import Final
 
 import numpy as np
 
-from hub.energy.exact import Ints
+from hub.energy.exact import Ints, spread
 from hub.energy.slots import SLOT_MS, Float64, Int64
 
 CARRIED: Final = ("grid", "cost", "co2", "unpriced", "uncounted")
@@ -114,6 +114,93 @@ def walk(
     )  # fmt: skip
 
 
+def most_mwh(out_mwh: int, points: float, soc: float) -> int:
+    """What a state of charge allows to be in the book, by what discharges told so far."""
+    return int(out_mwh / points * (soc + 100.0 * PLAY))
+
+
+@dataclass(frozen=True, slots=True)
+class Layers:
+    """A book and what it is made of: ``left`` are ``(slot, mWh)`` of charges, slot -1 for the book at the begin."""
+
+    book: Stock
+    left: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What a battery held in one slot, and how the slot's loss was found.
+
+    ``begin`` is the book before the slot, ``charged`` after charging, ``drawn`` after discharging, with what was
+    learnt by then. ``unmoved_mwh`` was written off as never used, ``over_mwh`` by the state of charge.
+    """
+
+    begin: Layers
+    charged: Layers
+    drawn: Layers
+    unmoved_mwh: int
+    over_mwh: int
+
+
+def held(
+    stock: Stock,
+    start_ms: int,
+    charged_mwh: Ints,
+    discharged_mwh: Ints,
+    carried: Ints,
+    soc: Float64,
+    at: int,
+) -> Held:
+    """Walk as :func:`walk` up to the slot ``at`` and tell charges apart: all shrink alike by what is taken out."""
+    book, pile = _Book(stock), _Pile(stock.energy_mwh)
+    active = np.flatnonzero((charged_mwh[:at] != 0) | (discharged_mwh[:at] != 0)).tolist()
+    for slot in [*active, at]:
+        slot_ms, charged, percent = start_ms + slot * SLOT_MS, int(charged_mwh[slot]), float(soc[slot])
+        begin = pile.layers(book) if slot == at else None
+        unmoved, _ = book.new_day(slot_ms)
+        pile.shrink(book)
+        if charged:
+            book.put(charged, [int(value) for value in carried[:, slot]])
+            pile.put(slot, charged)
+        full = pile.layers(book) if slot == at else None
+        book.take(int(discharged_mwh[slot]))
+        pile.shrink(book)
+        over, known = 0, percent == percent
+        if known:
+            book.learn(slot_ms, charged, int(discharged_mwh[slot]), percent)
+        drawn = pile.layers(book) if slot == at else None
+        if known:
+            over, _ = book.settle(percent)
+            pile.shrink(book)
+    assert begin is not None and full is not None and drawn is not None  # the last slot is ``at``
+    return Held(begin, full, drawn, unmoved, over)
+
+
+class _Pile:
+    """Charges that are still in the book, oldest first."""
+
+    def __init__(self, energy: int) -> None:
+        self._slots, self._left = [-1], np.array([[energy]], np.int64)
+
+    def put(self, slot: int, energy: int) -> None:
+        self._slots.append(slot)
+        self._left = np.vstack([self._left, np.array([[energy]], np.int64)])
+
+    def shrink(self, book: _Book) -> None:
+        """To what the book holds, each by the same share."""
+        whole = self._left.sum(axis=0)
+        if int(whole[0]) == book.energy_mwh:
+            return
+        left = spread(np.array([book.energy_mwh], np.int64), self._left, whole)
+        kept = left[:, 0] > 0
+        self._slots = [slot for slot, keep in zip(self._slots, kept.tolist(), strict=True) if keep]
+        self._left = left[kept]
+
+    def layers(self, book: _Book) -> Layers:
+        left = zip(self._slots, self._left[:, 0].tolist(), strict=True)
+        return Layers(book.closed(), tuple((slot, energy) for slot, energy in left if energy))
+
+
 class _Book:
     """The running book in Python integers, for what is carried has no limit; called once per active slot."""
 
@@ -127,6 +214,10 @@ class _Book:
         self._out, self._points = stock.out_mwh, stock.points
         self._soc, self._seen_ms = stock.soc, stock.seen_ms
         self._day, self._low, self._lows = stock.day, stock.low_mwh, list(stock.lows)
+
+    @property
+    def energy_mwh(self) -> int:
+        return self._energy
 
     def new_day(self, slot_ms: int) -> tuple[int, Carried]:
         """Close the day before where another began; returns what it writes off."""
@@ -173,8 +264,7 @@ class _Book:
         """Write off what the charge says cannot be there."""
         if self._points < LEARNT_POINTS:
             return 0, _NONE
-        most = int(self._out / self._points * (soc + 100.0 * PLAY))
-        over = self._energy - most
+        over = self._energy - most_mwh(self._out, self._points, soc)
         return (over, self._remove(over)) if over > 0 else (0, _NONE)
 
     def closed(self) -> Stock:
