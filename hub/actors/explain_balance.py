@@ -54,16 +54,15 @@ class BalanceTrees:
         price_node: PriceNode | None = None,
     ) -> None:
         self._trees = trees
-        self._price_node = price_node
-        self._money = Unit(currency, MONEY_DIGITS)
-        self._price_unit = Unit(f"{currency}/kWh", 8)
+        price_unit = Unit(f"{currency}/kWh", 8)
         self._columns = SiteColumns(trees, stretches)
         layout = stretches[0].layout if stretches else None
         self._sides = SideTrees(trees, registry, layout.factors if layout else ())
         self._stock = StockTrees(trees, registry, self._columns, self._flow_node, self._cell)
         self._cost = Along(
-            "cost", "what it cost", "price", CARRIED.index("cost"), self._money, self._price_unit, E14_TO_VALUE,
-            lambda one: one.cost, lambda one: one.bought, lambda one: one.unpriced_mwh, self._price,
+            "cost", "what it cost", "price", CARRIED.index("cost"), Unit(currency, MONEY_DIGITS), price_unit,
+            E14_TO_VALUE, lambda one: one.cost, lambda one: one.bought, lambda one: one.unpriced_mwh,
+            price_node or (lambda _, price: Node("price", "price", "price of the grid's energy", price, price_unit)),
         )  # fmt: skip
         self._co2 = Along(
             "co2", "CO2 of it", "carbon intensity", CARRIED.index("co2"), CO2, INTENSITY, 1,
@@ -301,11 +300,6 @@ class BalanceTrees:
         )
         facts: dict[str, Any] = {"pending_kwh": KWH.text(unknown)} if unknown else {}
         return self._root("co2", along.asked, line, start_ms, end_ms, facts=facts)
-
-    def _price(self, slot_ms: int, price_e8: int) -> Node:
-        if self._price_node is not None:
-            return self._price_node(slot_ms, price_e8)
-        return Node("price", "price", "price of the grid's energy", price_e8, self._price_unit)
 
     # --- own energy of a meter
 

@@ -1,4 +1,4 @@
-"""What a battery holds, loses and passes on: charges that are still in it, by the weighted average of the inventory."""
+"""What a battery holds, loses and passes on, by the charges that are still in it."""
 
 from __future__ import annotations
 
@@ -266,13 +266,13 @@ class StockTrees:
         one = self._columns.parts[number][1]
         first, stock = max(at - BACK_SLOTS, 0), self._columns.stock(one)
         site = one.balance.site
-        columns = one.stored_mwh, one.drawn_mwh, one.stock_in, site.soc
+        into, out, carried, soc = one.stored_mwh, one.drawn_mwh, one.stock_in, site.soc
         if first:
-            early = [column[..., :first] for column in columns]
-            stock = walk(stock, site.start_ms, early[0], early[1], early[2], early[3]).after
-        late = [column[..., first : at + 1] for column in columns]
-        start_ms = site.start_ms + first * SLOT_MS
-        found = held(stock, start_ms, late[0], late[1], late[2], late[3], at - first)
+            early = slice(0, first)
+            begin_ms = site.start_ms
+            stock = walk(stock, begin_ms, into[early], out[early], carried[:, early], soc[early]).after
+        late, start_ms = slice(first, at + 1), site.start_ms + first * SLOT_MS
+        found = held(stock, start_ms, into[late], out[late], carried[:, late], soc[late], at - first)
         return _Place(one, first, stock), found
 
 

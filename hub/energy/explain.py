@@ -123,7 +123,7 @@ class Node:
 
 COMPUTED: Final = frozenset({"rounding", "limit", "pending", "unknown", "constant", "stock", "learnt"})
 """Leaves that no row is behind: what rounding adds, a floor at zero, slots that are about to be derived again, energy
-that is not priced, a plain number of a rule, what a battery held before the tree goes back, what its discharges told."""
+that is not priced, a plain number of a rule, what a battery held where its tree begins, what its discharges told."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -172,7 +172,9 @@ def held(
         if known:
             over, _ = book.settle(percent)
             pile.shrink(book)
-    assert begin is not None and full is not None and drawn is not None  # the last slot is ``at``
+    assert begin is not None  # the last slot is ``at``
+    assert full is not None
+    assert drawn is not None
     return Held(begin, full, drawn, unmoved, over)
 
 

@@ -95,6 +95,7 @@ def _is_there(conn: sa.Connection, house: House, shown: Shown) -> bool:
         "readings": lambda: _reading(conn, house, row) == row["value"],
         "corrections": lambda: _has(conn, tables.corrections, id=row["id"]),
         "energy_metrics": lambda: True,
+        "configuration": lambda: row["key"] == "site.co2_factor",
         "installations": lambda: _has(conn, tables.installations, id=row["id"]),
         "prices": lambda: _has(conn, tables.prices, id=row["id"], start_ms=row["start"]),
         "tariffs": lambda: _has(conn, tables.tariffs, id=row["id"]),
@@ -354,6 +355,8 @@ async def test_every_figure_of_the_balance_leads_to_the_series_that_decide(house
     top = await explain(house, "figure", figure, BEGIN_MS, end_ms, View(depth=3, limit=1000))
     if figure == "self_consumption":
         assert top.node.value == round((self_consumption(sums, 0) or 0) * 1_000_000)
+    elif figure == "co2":
+        assert top.node.value == int(sums.import_co2[0])
     else:
         assert top.node.value == int(flow_mwh(sums, figure)[0])
     for path in _some([one.path for one in leaves(top) if one.node.parts is not None]):
