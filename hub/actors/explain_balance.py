@@ -299,7 +299,7 @@ class BalanceTrees:
             lambda one: (one.uncounted_mwh - one.uncounted_stock_mwh).sum(axis=0), start_ms, end_ms
         )
         facts: dict[str, Any] = {"pending_kwh": KWH.text(unknown)} if unknown else {}
-        return self._root("co2", along.asked, line, start_ms, end_ms, facts=facts)
+        return self._root("co2", "CO2 of energy from the grid", line, start_ms, end_ms, facts=facts)
 
     # --- own energy of a meter
 

@@ -37,9 +37,10 @@ class SiteColumns:
 
     def at(self, slot_ms: int) -> tuple[Allocation, int] | None:
         """The allocation that holds a slot, and the slot's position in it."""
-        for stretch, found in self.parts:
-            if stretch.start_ms <= slot_ms < stretch.end_ms:
-                return found, (slot_ms - found.balance.site.start_ms) // SLOT_MS
+        for _, found in self.parts:  # a stretch is allocated from the begin of its first day on
+            site = found.balance.site
+            if site.start_ms <= slot_ms < site.end_ms:
+                return found, (slot_ms - site.start_ms) // SLOT_MS
         return None
 
     def stock(self, allocation: Allocation) -> Stock:

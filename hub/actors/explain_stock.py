@@ -15,11 +15,11 @@ from hub.energy.exact import Ints
 from hub.energy.explain import KWH, WH, Node, Op, Stored, Unit, negated, rounded, with_rounding
 from hub.energy.site_balance import Source
 from hub.energy.slots import SLOT_MS
-from hub.energy.stock import QUIET_DAYS, Held, Layers, Stock, held, most_mwh, walk
+from hub.energy.stock import QUIET_DAYS, Held, Layers, Replay, Stock, most_mwh, walk
 from hub.storage import slots
 
-BACK_SLOTS: Final = 14 * 96
-"""Charges are told apart for so long before a slot."""
+BLOCK_SLOTS: Final = 14 * 96
+"""Charges are told apart for one to two of these blocks before a slot; slots of one block share their walk."""
 _CHARGE: Final = 1
 _PERCENT: Final = Unit("%", 6)
 
@@ -67,7 +67,7 @@ class StockTrees:
         self._columns = columns
         self._flow = flow
         self._cell = cell
-        self._held = lru_cache(maxsize=16)(self._replayed)
+        self._walks = lru_cache(maxsize=4)(self._begun)
 
     # --- energy
 
@@ -189,8 +189,8 @@ class StockTrees:
 
         return Node(
             "mean", "mean", f"mean {along.label} of a kWh in the battery", mean, along.rate_unit, op=Op.FORMULA,
-            formula="what the book carried / the energy in it, rounded down; what was there before the book was"
-            " opened carries nothing", parts=parts,
+            formula="what the book carried / the energy in it, and what was given from before the book was opened,"
+            " rounded down", parts=parts,
         )  # fmt: skip
 
     def _carried(self, along: Along, place: _Place, layers: Layers) -> Node:
@@ -259,21 +259,20 @@ class StockTrees:
 
     def _at(self, one: Allocation, at: int) -> tuple[_Place, Held]:
         number = next(row for row, (_, found) in enumerate(self._columns.parts) if found is one)
-        return self._held(number, at)
+        place, replay = self._walks(number, max(at // BLOCK_SLOTS - 1, 0) * BLOCK_SLOTS)
+        return place, replay.held(at - place.first)
 
-    def _replayed(self, number: int, at: int) -> tuple[_Place, Held]:
-        """The inventory up to a slot, with the charges of the last days told apart."""
+    def _begun(self, number: int, first: int) -> tuple[_Place, Replay]:
+        """The inventory from a slot on, for two blocks."""
         one = self._columns.parts[number][1]
-        first, stock = max(at - BACK_SLOTS, 0), self._columns.stock(one)
-        site = one.balance.site
-        into, out, carried, soc = one.stored_mwh, one.drawn_mwh, one.stock_in, site.soc
+        stock, start_ms = self._columns.stock(one), one.balance.site.start_ms
+        into, out, carried, soc = one.stored_mwh, one.drawn_mwh, one.stock_in, one.balance.site.soc
         if first:
             early = slice(0, first)
-            begin_ms = site.start_ms
-            stock = walk(stock, begin_ms, into[early], out[early], carried[:, early], soc[early]).after
-        late, start_ms = slice(first, at + 1), site.start_ms + first * SLOT_MS
-        found = held(stock, start_ms, into[late], out[late], carried[:, late], soc[late], at - first)
-        return _Place(one, first, stock), found
+            stock = walk(stock, start_ms, into[early], out[early], carried[:, early], soc[early]).after
+        late, start_ms = slice(first, first + 2 * BLOCK_SLOTS), start_ms + first * SLOT_MS
+        replay = Replay(stock, start_ms, into[late], out[late], carried[:, late], soc[late])
+        return _Place(one, first, stock), replay
 
 
 @dataclass(frozen=True, slots=True)

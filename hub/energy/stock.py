@@ -142,40 +142,73 @@ class Held:
     over_mwh: int
 
 
-def held(
-    stock: Stock,
-    start_ms: int,
-    charged_mwh: Ints,
-    discharged_mwh: Ints,
-    carried: Ints,
-    soc: Float64,
-    at: int,
-) -> Held:
-    """Walk as :func:`walk` up to the slot ``at`` and tell charges apart: all shrink alike by what is taken out."""
-    book, pile = _Book(stock), _Pile(stock.energy_mwh)
-    active = np.flatnonzero((charged_mwh[:at] != 0) | (discharged_mwh[:at] != 0)).tolist()
-    for slot in [*active, at]:
-        slot_ms, charged, percent = start_ms + slot * SLOT_MS, int(charged_mwh[slot]), float(soc[slot])
-        begin = pile.layers(book) if slot == at else None
-        unmoved, _ = book.new_day(slot_ms)
-        pile.shrink(book)
-        if charged:
-            book.put(charged, [int(value) for value in carried[:, slot]])
-            pile.put(slot, charged)
-        full = pile.layers(book) if slot == at else None
-        book.take(int(discharged_mwh[slot]))
-        pile.shrink(book)
-        over, known = 0, percent == percent
-        if known:
-            book.learn(slot_ms, charged, int(discharged_mwh[slot]), percent)
-        drawn = pile.layers(book) if slot == at else None
-        if known:
-            over, _ = book.settle(percent)
-            pile.shrink(book)
-    assert begin is not None  # the last slot is ``at``
-    assert full is not None
-    assert drawn is not None
-    return Held(begin, full, drawn, unmoved, over)
+class Replay:
+    """Walks as :func:`walk` and tells charges apart: all of them shrink by the same share when energy leaves.
+
+    Slots that are asked for in time order cost one walk together.
+    """
+
+    def __init__(
+        self,
+        stock: Stock,
+        start_ms: int,
+        charged_mwh: Ints,
+        discharged_mwh: Ints,
+        carried: Ints,
+        soc: Float64,
+    ) -> None:
+        self._stock, self._start_ms = stock, start_ms
+        self._charged, self._discharged = charged_mwh, discharged_mwh
+        self._carried, self._soc = carried, soc
+        self._next = 0
+        self._restart()
+
+    def held(self, at: int) -> Held:
+        """What the battery held in the slot at a position."""
+        if at < self._next:
+            self._restart()
+        span = slice(self._next, at)
+        active = np.flatnonzero((self._charged[span] != 0) | (self._discharged[span] != 0))
+        for slot in (active + self._next).tolist():
+            self._step(slot)
+        begin = self._pile.layers(self._book)
+        unmoved = self._charge(at)
+        charged = self._pile.layers(self._book)
+        self._discharge(at)
+        drawn = self._pile.layers(self._book)
+        self._next = at + 1
+        return Held(begin, charged, drawn, unmoved, self._settle(at))
+
+    def _restart(self) -> None:
+        self._book, self._pile = _Book(self._stock), _Pile(self._stock.energy_mwh)
+        self._next = 0
+
+    def _step(self, slot: int) -> None:
+        self._charge(slot)
+        self._discharge(slot)
+        self._settle(slot)
+
+    def _charge(self, slot: int) -> int:
+        unmoved, _ = self._book.new_day(self._start_ms + slot * SLOT_MS)
+        self._pile.shrink(self._book)
+        energy = int(self._charged[slot])
+        if energy:
+            self._book.put(energy, [int(value) for value in self._carried[:, slot]])
+            self._pile.put(slot, energy)
+        return unmoved
+
+    def _discharge(self, slot: int) -> None:
+        energy, percent = int(self._discharged[slot]), float(self._soc[slot])
+        self._book.take(energy)
+        self._pile.shrink(self._book)
+        if percent == percent:
+            self._book.learn(self._start_ms + slot * SLOT_MS, int(self._charged[slot]), energy, percent)
+
+    def _settle(self, slot: int) -> int:
+        percent = float(self._soc[slot])
+        over = self._book.settle(percent)[0] if percent == percent else 0
+        self._pile.shrink(self._book)
+        return over
 
 
 class _Pile:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from hub.energy.exact import Ints
 from hub.energy.slots import SLOT_MS
-from hub.energy.stock import CARRIED, QUIET_DAYS, Stock, StockWalk, walk
+from hub.energy.stock import CARRIED, QUIET_DAYS, Replay, Stock, StockWalk, walk
 from integrations.demo.house import simulate
 from integrations.demo.site import Site
 
@@ -104,3 +104,27 @@ def test_losses_of_the_simulated_battery_are_found() -> None:
         found = walk(Stock(), begin_ms, into, out, np.zeros((5, count), np.int64), charge)
         assert abs(int(found.loss_mwh.sum()) - true_mwh) < 0.25 * true_mwh
         assert int(found.opening_mwh.sum()) < 1000 * site.battery_wh
+
+
+@given(amounts, st.lists(st.one_of(st.just(float("nan")), st.floats(0, 100)), min_size=40, max_size=40))
+def test_charges_that_are_told_apart_make_the_same_book_as_the_walk(
+    charged: list[int], soc: list[float]
+) -> None:
+    discharged = [amount * 8 // 10 for amount in [3_000, *charged[:-1]]]
+    count = len(charged)
+    columns = np.array(charged, np.int64), np.array(discharged, np.int64)
+    carried = np.array([[amount * (row + 1) * 7 for amount in charged] for row in range(5)], np.int64)
+    percent = np.array(soc[:count])
+    begun = Stock(energy_mwh=5_000, carried=(1, 2, 3, 4, 5), out_mwh=10**7, points=60.0, day=0)
+    found = walk(begun, 0, *columns, carried, percent, stops=list(range(count)))
+
+    replay = Replay(begun, 0, *columns, carried, percent)
+    active = [at for at in range(count) if charged[at] or discharged[at]]
+    for at in [*active[1::2], *active]:  # it goes back where it is asked to
+        one = replay.held(at)
+        assert one.begin.book.energy_mwh == found.at[at].energy_mwh
+        assert one.begin.book.carried == found.at[at].carried
+        assert one.unmoved_mwh + one.over_mwh == int(found.loss_mwh[at])
+        for layers in (one.begin, one.charged, one.drawn):
+            assert sum(left for _, left in layers.left) == layers.book.energy_mwh
+            assert all(0 < left <= (charged[slot] if slot >= 0 else 5_000) for slot, left in layers.left)

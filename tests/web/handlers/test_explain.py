@@ -119,3 +119,51 @@ async def test_a_correction_shows_who_made_it(house: House) -> None:
     assert all(
         leaf["stored"] == {"table": "corrections", "id": made.json["id"], "action": "value"} for leaf in found
     )
+
+
+def battery_day() -> list[dict[str, Any]]:
+    """Charged from the grid from midnight to four, giving it back to a heater from six to nine in the evening."""
+    kwh = {"main-meter": {"energy_import": 0.0}, "store": {"energy_import": 0.0, "energy_export": 0.0}}
+    kwh["heater"] = {"energy_import": 0.0}
+    items = []
+    for at, ts_ms in enumerate(range(DAY[0], DAY[1] + 1, QUARTER_MS)):
+        items += [
+            {"device": name, "ts": ts_ms, "values": {key: round(kwh, 6) for key, kwh in one.items()}}
+            for name, one in kwh.items()
+        ]
+        night, evening = at < 16, 72 <= at < 84
+        kwh["store"]["energy_import"] += 0.25 if night else 0.0
+        kwh["store"]["energy_export"] += 0.25 if evening else 0.0
+        kwh["heater"]["energy_import"] += 0.3 if evening else 0.0
+        kwh["main-meter"]["energy_import"] += 0.25 if night else 0.05 if evening else 0.0
+    return items
+
+
+async def test_co2_and_cost_of_energy_out_of_a_battery_lead_to_its_charges(house: House) -> None:
+    await meter_of(house, battery_day())
+    for device, role in (("store", "battery"), ("heater", "load")):
+        answer = await house.call("PATCH", f"/api/v1/devices/{device}", json={"role": role})
+        assert answer.status == 200, answer.body
+    version = {"from": "2026-01-01", "import": [
+        {"energy": "Night", "price": "0.20", "when": {"hours": "00:00-06:00"}},
+        {"energy": "Day", "price": "0.40", "when": "otherwise"},
+    ]}  # fmt: skip
+    await tariff(house, {"id": "t", "metering_point": "grid", "currency": "EUR", "versions": [version]})
+    path = house.hub.config_dir / "hub.yaml"
+    path.write_text(path.read_text().replace("currency: EUR}", "currency: EUR, co2_factor: 50}"))
+    assert (await house.post("/api/v1/config/reload")).status == 200
+    span = {"start": DAY[0], "end": DAY[1], "limit": 1000}
+
+    heater = await explain(house, "device", device="heater", depth=1, **span)
+    parts = {part["path"]: part["value"] for part in heater["children"]}
+    # 3 kWh at the night's price and 0.6 kWh at the day's
+    assert (parts["cost"], parts["co2"], parts["battery"]) == ("0.84", "0.18", "3000")
+    for carried in ("cost", "co2"):
+        top = await explain(house, "device", device="heater", path=carried, depth=1, **span)
+        last = top["children"][-1]["path"]
+        deep = await explain(house, "device", device="heater", path=f"{last}/battery", depth=20, **span)
+        assert rooted(proven(deep)), last
+    for figure, value in (("co2", "0.23"), ("stock_change", "1000"), ("battery_loss", "0")):
+        node = await explain(house, "figure", figure=figure, depth=20, **span)
+        assert node["value"] == value
+        assert rooted([leaf for leaf in proven(node) if leaf["value"] != "0" or leaf["kind"] != "figure"])
