@@ -15,7 +15,7 @@ from hub.actors.explain_sides import SideTrees
 from hub.actors.explain_stock import Along, StockTrees
 from hub.actors.registry import Registry
 from hub.energy.allocation import Allocation
-from hub.energy.exact import Ints
+from hub.energy.exact import Ints, product
 from hub.energy.explain import (
     KWH,
     MONEY_DIGITS,
@@ -252,7 +252,7 @@ class BalanceTrees:
         """What some uses cost, or emitted."""
 
         def column(one: Allocation) -> Ints:
-            return np.asarray(along.whole(one)[rows].sum(axis=0) * along.scale)
+            return product(along.whole(one)[rows].sum(axis=0), np.array([along.scale]))
 
         line = self._columns.timeline(
             column, lambda slot_ms: self._carried_parts(along, slot_ms, rows), unit=along.unit

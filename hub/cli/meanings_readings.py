@@ -480,8 +480,8 @@ READINGS: Final[Mapping[str, CodeText]] = {
         "no such figure",
         "The balance has no figure of this name that can be explained.",
         "The names are those of the energy summary.",
-        "Take one of use, import, export, production, charge, discharge, not_measured, other_source and "
-        "self_consumption.",
+        "Take one of use, import, export, production, charge, discharge, not_measured, other_source, "
+        "self_consumption, battery_loss, stock_change and co2.",
     ),
     "WL-NRG-013": CodeText(
         "what to explain",

@@ -168,3 +168,18 @@ async def _out_of_the_battery(house: House, slots: list[Shown], start_ms: int) -
         below = await explain(house, "device", "plug", start_ms, END_MS, View(one.path, 1))
         found += [child for child in below.children or () if child.node.key == "battery"]
     return found
+
+
+async def test_the_cost_of_a_factory_is_exact(house: House) -> None:
+    (grid,) = await metered(house, "grid", "grid", "energy_import")
+    (oven,) = await metered(house, "oven", "load", "energy_import")
+    start_ms = END_MS - DAY_MS
+    rows = [(number, start_ms + at * HOUR_MS, at * 200_000.0) for number in (grid, oven) for at in range(5)]
+    await house.store(rows)
+    await house.work()
+    await request(house.ref("processing"), CreateTariff(TARIFF))
+
+    sums = await told(house, start_ms)
+    (row,) = [at for at, use in enumerate(sums.uses) if use.device == "oven"]
+    top = await explain(house, "device", "oven", start_ms, END_MS, View(depth=4, limit=1000))
+    assert part(top, "cost").node.value == int(sums.cost[row, 0]) * 10_000 > 100 * 10**18
