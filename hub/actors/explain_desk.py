@@ -133,8 +133,9 @@ class ExplainDesk:
     async def _balance(
         self, start_ms: int, end_ms: int, *, priced: bool
     ) -> Callable[[SeriesTrees], BalanceTrees]:
-        stretches = await self._energy.stretches(start_ms - BACK_MS, end_ms)
-        tariff = await self._grid_tariff(start_ms - BACK_MS, end_ms) if priced else None
+        from_ms = max(start_ms - BACK_MS, 0)
+        stretches = await self._energy.stretches(from_ms, end_ms)
+        tariff = await self._grid_tariff(from_ms, end_ms) if priced else None
         currency = self._money.book.settings.currency if tariff is None else tariff.tariff.currency
 
         def made(trees: SeriesTrees) -> BalanceTrees:

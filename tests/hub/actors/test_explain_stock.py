@@ -137,15 +137,14 @@ async def test_energy_out_of_a_battery_carries_the_mean_of_the_charges_in_it(
     start_ms = END_MS - 2 * DAY_MS
     sums = await told(house, start_ms)
     (row,) = [at for at, use in enumerate(sums.uses) if use.device == "plug"]
-    top = await explain(house, "device", "plug", start_ms, END_MS, View(depth=3, limit=1000))
+    whole = await explain(house, "device", "plug", start_ms, END_MS, View(carried, 3, 1000))
 
     scale = {"cost": 10_000, "co2": 1}[carried]
-    whole = part(top, carried)
     assert whole.node.value == int(getattr(sums, carried)[row, 0]) * scale
-    evening = [one for day in whole.children or () for one in day.children or ()]
     direct = getattr(sums, {"cost": "bought", "co2": "emitted"}[carried])
     stored = int(getattr(sums, carried)[row, 0] - direct[row, 0])
-    found = await _out_of_the_battery(house, evening, start_ms)
+    slots = [slot for day in whole.children or () for slot in day.children or ()]
+    found = [one for slot in slots for one in slot.children or () if one.node.key == "battery"]
     assert sum(one.node.value for one in found) == stored * scale > 0
     for one in (found[0], found[-1]):
         deep = await explain(house, "device", "plug", start_ms, END_MS, View(one.path, 30, 2))
@@ -160,14 +159,6 @@ async def test_energy_out_of_a_battery_carries_the_mean_of_the_charges_in_it(
         assert any(each.node.kind == "charge" for each in parts)
         rest = sum(abs(each.node.value) for each in parts if each.node.kind == "rounding")
         assert rest < book.node.value / 10_000
-
-
-async def _out_of_the_battery(house: House, slots: list[Shown], start_ms: int) -> list[Shown]:
-    found = []
-    for one in slots:
-        below = await explain(house, "device", "plug", start_ms, END_MS, View(one.path, 1))
-        found += [child for child in below.children or () if child.node.key == "battery"]
-    return found
 
 
 async def test_the_cost_of_a_factory_is_exact(house: House) -> None:
