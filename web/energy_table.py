@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")  # some take the wide ones, too
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,7 @@ MAX_ROWS: Final = 40_000
 """A year of quarters of an hour in one message."""
 _ROW_KEYS: Final = frozenset({"start", "end", "price"})
 _PLAIN_NUMBER: Final = re.compile(r"-?\d+(\.\d+)?\Z", re.ASCII)
-_RISKY: Final = ("=", "+", "-", "@", "\t", "\r")
+_RISKY: Final = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")  # some take the wide ones, too
 _COLUMNS: Final = (
     "component", "side", "kind", "quantity", "unit", "unit_price", "amount", "pending_kwh", "formula",
 )  # fmt: skip

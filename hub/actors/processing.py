@@ -86,9 +86,10 @@ class GetLive(Request[LiveView]):
 
 @dataclass(frozen=True, slots=True)
 class DerivationState:
-    """How far derivation is behind."""
+    """How far derivation is behind; ``unwritten_slots`` are folded, but not in the store yet."""
 
     dirty_series: int
+    unwritten_slots: int
     live_series: int
     marks: int
     seen_seq: int
@@ -161,6 +162,7 @@ class ProcessingActor(AsyncActor):
         self._energy = energy or EnergyDesk(database, registry, zone, prices=self._money.prices)
         self._explain = ExplainDesk(database, registry, zone, self._energy, self._money.sources)
         self._open = LiveSlots()
+        self._writing = 0
         self._started: set[int] = set()
         self._dirty: dict[int, Span] = {}
         self._buffers: dict[int, _Buffered] = {}
@@ -380,11 +382,14 @@ class ProcessingActor(AsyncActor):
         cleared = [mark for mark in done if self._marks.clear(*mark, self._seen_seq)]
         if not len(changed.series) and not cleared:
             return
+        self._writing = len(changed)
         try:
             revision = await self._store.write_live(series, changed.slots, cleared)
         except BaseException:
             self._distrust(series, changed.slots.start_ms)
             raise
+        finally:
+            self._writing = 0
         self._tell(series, changed.slots.start_ms, revision)
 
     def _is_settled(self, number: int) -> bool:
@@ -549,5 +554,10 @@ class ProcessingActor(AsyncActor):
 
     def _state(self) -> DerivationState:
         return DerivationState(
-            len(self._dirty), len(self._started), len(self._marks), self._seen_seq, self._failing
+            len(self._dirty.keys() | self._buffers.keys()),  # those in work have left the dirty ones
+            self._open.unwritten + self._writing,
+            len(self._started),
+            len(self._marks),
+            self._seen_seq,
+            self._failing,
         )

@@ -3,7 +3,8 @@
 A small language of its own, so that a formula can do no more than arithmetic: numbers, names of price series,
 ``+ - * /``, brackets, ``min max abs round``, comparisons with ``and or not``, and ``a if condition else b``. It is
 parsed once and runs on columns of exact decimals; the result is rounded half-even to 1e-8 of the currency. A slot
-in which any series that the formula names has no price is unknown; so is one in which it divides by zero.
+in which any series that the formula names has no price is unknown; so is one in which it divides by zero in a part
+that counts there.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import numpy as np
 
@@ -20,6 +21,7 @@ from hub.energy import decimals
 from hub.energy.decimals import Decimals
 from hub.energy.money import MAX_ABS, Bools, Int64
 
+T = TypeVar("T")
 MAX_CHARS: Final = 400
 _MAX_DEPTH: Final = 30
 _MAX_DEGREE: Final = 4
@@ -79,6 +81,7 @@ class Formula:
         run = _Run({name: Decimals.of(columns[name][0], 8) for name in self.names}, known)
         result = self._run(run).at_places(8)
         values = np.broadcast_to(result.values, slots)
+        known = np.array(np.broadcast_to(run.known, slots))
         if result.largest > MAX_ABS * 10**8:
             known &= np.asarray(abs(values) <= MAX_ABS * 10**8, np.bool_)
         return np.where(known, values, 0).astype(np.int64), known
@@ -313,7 +316,20 @@ def _constant(token: str, at: int) -> Decimals:
 
 
 def _picked(condition: _Truth, chosen: _Number, other: _Number) -> _Number:
-    return lambda run: decimals.pick(condition(run), chosen(run), other(run))
+    def run(columns: _Run) -> Decimals:
+        holds = condition(columns)
+        yes, known_yes = _apart(chosen, columns)
+        no, known_no = _apart(other, columns)
+        columns.known = np.where(holds, known_yes, known_no)
+        return decimals.pick(holds, yes, no)
+
+    return run
+
+
+def _apart(part: Callable[[_Run], T], columns: _Run) -> tuple[T, Bools]:
+    """A part that counts in some slots only, and what is known where it does."""
+    alone = _Run(columns.columns, columns.known)
+    return part(alone), alone.known
 
 
 def _added(left: _Number, right: _Number, *, minus: bool) -> _Number:
@@ -331,7 +347,7 @@ def _multiplied(left: _Number, right: _Number) -> _Number:
 def _divided(left: _Number, right: _Number) -> _Number:
     def run(columns: _Run) -> Decimals:
         quotient, defined = decimals.divide(left(columns), right(columns))
-        columns.known &= defined
+        columns.known = columns.known & defined
         return quotient
 
     return run
@@ -365,8 +381,20 @@ def _compared(operation: Callable[[Any, Any], Any], left: _Number, right: _Numbe
 
 
 def _both(left: _Truth, right: _Truth) -> _Truth:
-    return lambda run: left(run) & right(run)
+    def run(columns: _Run) -> Bools:
+        first = left(columns)
+        second, known = _apart(right, columns)
+        columns.known = np.where(first, known, columns.known)
+        return first & second
+
+    return run
 
 
 def _either(left: _Truth, right: _Truth) -> _Truth:
-    return lambda run: left(run) | right(run)
+    def run(columns: _Run) -> Bools:
+        first = left(columns)
+        second, known = _apart(right, columns)
+        columns.known = np.where(first, columns.known, known)
+        return first | second
+
+    return run

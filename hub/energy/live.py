@@ -110,6 +110,11 @@ class LiveSlots:
         """Slot rows that memory is held for."""
         return len(self._owner)
 
+    @property
+    def unwritten(self) -> int:
+        """Slot rows that were touched since the last take."""
+        return int(np.count_nonzero(self._changed))
+
     def start(self, no: int, rule: Rule, derived: Derived) -> bool:
         """Go on from the tail of a derivation; False where the tail is not ordinary yet (derive again later)."""
         self.forget(no)

@@ -36,16 +36,18 @@ class PriceUnit:
     """Factor from this unit to currency per kWh."""
 
     def e8_of(self, text: str | int | float) -> int:
-        """A price in this unit → 1e-8 currency per kWh.
+        """A price in this unit → 1e-8 currency per kWh, exactly. A binary number is taken to 15 digits.
 
         Raises:
-            ValueError: no decimal number, or beyond :data:`MAX_PRICE_E8`.
+            ValueError: no decimal number, finer than 1e-8 per kWh, or beyond :data:`MAX_PRICE_E8`.
         """
         price = _decimal(text) * self.per_kwh * E8
-        whole = int(price.to_integral_value(ROUND_HALF_EVEN))
-        if abs(whole) > MAX_PRICE_E8:
+        if abs(price) > MAX_PRICE_E8:
             raise ValueError("the price is beyond 10,000 per kWh")
-        return whole
+        if price != price.to_integral_value():
+            unit = "" if self.text == CODE else " per kWh"
+            raise ValueError(f"the price has more than 8 decimals{unit}")
+        return int(price)
 
     def text_of(self, price_e8: int) -> str:
         """1e-8 currency per kWh → a decimal text in this unit, without needless zeros."""
@@ -127,7 +129,7 @@ def _mean_price(
 def _decimal(value: str | int | float) -> Decimal:
     if isinstance(value, bool):
         raise ValueError("true and false are no prices")
-    text = value if isinstance(value, str) else repr(value)
+    text = f"{value:.15g}" if isinstance(value, float) else str(value)  # what a double holds for certain
     if len(text) > 40 or not text.isascii() or "_" in text:
         raise ValueError("this is not a decimal number")
     try:

@@ -14,7 +14,9 @@ def rows(body: bytes, delimiter: str = ",") -> list[list[str]]:
     return list(csv.reader(io.StringIO(body.decode(), newline=""), delimiter=delimiter))
 
 
-@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "\rx"])
+@pytest.mark.parametrize(
+    "text", ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "\rx", "＝1", "＋1", "－1", "＠SUM(A1)"]
+)
 def test_texts_that_begin_like_a_formula_get_an_apostrophe(text: str) -> None:
     assert rows(csv_bytes([Column("name", [text], "text")]))[1][0] == "'" + text
 

@@ -248,6 +248,22 @@ async def test_after_work_no_marks_are_left_but_those_of_open_slots(tmp_path: Pa
         assert state.marks == 2
 
 
+async def test_slots_that_are_folded_but_not_written_are_told(tmp_path: Path) -> None:
+    async with running_house(tmp_path) as house:
+        (power,) = await house.declare("meter", "power")
+        first_ms = NOW_MS - HOUR_MS
+        await house.store([(power, first_ms + at * 30_000, 5.0) for at in range(10)])
+        await house.work()
+        before = await request(house.ref("processing"), GetDerivationState())
+        await house.store([(power, first_ms + at * 30_000, 5.0) for at in range(10, 20)])
+        folded = await request(house.ref("processing"), GetDerivationState())
+        await house.work()
+        after = await request(house.ref("processing"), GetDerivationState())
+        assert (before.dirty_series, before.unwritten_slots) == (0, 0)
+        assert folded.dirty_series + folded.unwritten_slots > 0
+        assert (after.dirty_series, after.unwritten_slots) == (0, 0)
+
+
 async def test_two_readings_a_year_apart_are_derived_once_not_once_a_month(tmp_path: Path) -> None:
     async with running_house(tmp_path) as house:
         (register,) = await house.declare("meter", "energy_import")

@@ -77,6 +77,25 @@ def test_division_by_zero_is_unknown() -> None:
     assert run("1 / spot", spot=[0, 4 * 10**8]) == [None, 25_000_000]
 
 
+def test_a_division_by_zero_in_what_is_not_chosen_does_no_harm() -> None:
+    one, four = 10**8, 4 * 10**8
+    assert run("1 / spot if spot != 0 else 2", spot=[0, four]) == [2 * one, 25_000_000]
+    assert run("2 if spot == 0 else 1 / spot", spot=[0, four]) == [2 * one, 25_000_000]
+    assert run("1 / spot if spot == 0 else 2", spot=[0, four]) == [None, 2 * one]
+    assert run("1 if 1 / spot > 0 else 2", spot=[0, four]) == [None, one]
+    assert run("(1 if a > 0 else 1 / b) + (1 / a if b > 0 else 2)", a=[one, 0, one, 0], b=[0, one, one, 0]) == [
+        3 * one, None, 2 * one, None,
+    ]  # fmt: skip
+    assert run("1 if 2 > 1 else 1 / (spot - spot)", spot=[four]) == [one]
+
+
+def test_and_or_look_no_further_than_they_have_to() -> None:
+    one, four = 10**8, 4 * 10**8
+    assert run("1 if spot != 0 and 1 / spot < 1 else 2", spot=[0, four]) == [2 * one, one]
+    assert run("1 if spot == 0 or 1 / spot < 1 else 2", spot=[0, four]) == [one, one]
+    assert run("1 if 1 / spot < 1 or spot == 0 else 2", spot=[0, four]) == [None, one]
+
+
 def test_a_price_beyond_all_reason_is_unknown() -> None:
     assert run("spot * 1000000", spot=[10**13, 10**10]) == [None, 10**16]
 

@@ -25,8 +25,11 @@ SLOT = 15 * MINUTE
         ("EUR/MWh", "87.1", 8_710_000),
         ("ct/kWh", "31.2", 31_200_000),
         ("GBP/Wh", "0.001", 100_000_000),
-        ("EUR/MWh", "0.000005", 0),  # 0.5e-8 per kWh rounds to even
-        ("EUR/MWh", "0.000015", 2),
+        ("EUR/MWh", "0.00001", 1),
+        ("EUR/kWh", "0.123456780000", 12_345_678),  # zeros say nothing
+        ("EUR/kWh", 0.1 + 0.2, 30_000_000),  # what a double adds to the decimals that were meant
+        ("EUR/MWh", 87.1 * 1.1, 9_581_000),
+        ("EUR/kWh", 5e-8, 5),
     ],
 )
 def test_a_price_becomes_whole_hundred_millionths(unit: str, text: str | float, price_e8: int) -> None:
@@ -49,6 +52,22 @@ def test_other_units_are_refused(unit: str) -> None:
 def test_what_is_no_price_is_refused(text: str | bool) -> None:
     with pytest.raises(ValueError, match=r".+"):
         price_unit("EUR/kWh").e8_of(text)
+
+
+@pytest.mark.parametrize(
+    ("unit", "price"),
+    [
+        ("EUR/kWh", "0.123456789"),
+        ("EUR/kWh", "1e-9"),
+        ("EUR/kWh", 0.123456789),
+        ("EUR/kWh", "0.30000000000000004"),
+        ("ct/kWh", "0.1234567"),
+        ("EUR/MWh", "87.123456"),
+    ],
+)
+def test_more_decimals_than_money_has_are_refused(unit: str, price: str | float) -> None:
+    with pytest.raises(ValueError, match="more than 8 decimals"):
+        price_unit(unit).e8_of(price)
 
 
 rows = st.lists(st.tuples(st.integers(0, 20), st.integers(1, 70), st.integers(-(10**9), 10**9)), max_size=12)

@@ -371,11 +371,13 @@ async def test_every_fault_of_sent_prices_is_named_and_nothing_is_stored(house: 
     answer = await house.post("/api/v1/prices/spot", json=rows)
     overlap = await house.post("/api/v1/prices/spot", json=[rows[0], {**rows[0], "price": "0.2"}])
     absurd = await house.post("/api/v1/prices/spot", json=[{**rows[0], "price": "abc"}])
+    finer = await house.post("/api/v1/prices/spot", json=[{**rows[0], "price": "0.123456789"}])
 
     assert answer.status == 422
     assert [one["field"] for one in answer.json["errors"]] == ["1.start", "2.price", "3.prize", "4"]
     assert [one["field"] for one in overlap.json["errors"]] == ["1.start"]
     assert [one["field"] for one in absurd.json["errors"]] == ["0.price"]
+    assert (finer.status, finer.code, finer.json["field"]) == (422, "WL-MNY-002", "0.price")
     assert (await house.get("/api/v1/prices/spot")).status == 404
 
 
