@@ -19,8 +19,8 @@ from bench.rows import Context, Row
 from bench.statistics import median_s
 
 DEVICES = 60
-BILL_TARGET_MS = 150.0
-CHANGE_TARGET_S = 10.0
+BILL_TARGET_MS = 50.0
+CHANGE_TARGET_S = 5.0
 HOUR_MS = 3_600_000
 
 
