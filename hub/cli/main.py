@@ -9,6 +9,8 @@ from typing import Any, NoReturn
 
 import click
 
+from hub.runtime.lasting import lasting
+
 _COMMANDS = {
     "run": "hub.cli.run:run",
     "demo": "hub.cli.demo:demo",
@@ -70,7 +72,8 @@ class _Lazy(click.Group):
         if place is None:
             return None
         module, _, name = place.partition(":")
-        command: click.Command = getattr(import_module(module), name)
+        with lasting():
+            command: click.Command = getattr(import_module(module), name)
         return command
 
 

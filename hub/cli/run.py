@@ -18,6 +18,7 @@ from hub.app import Hub, HubOptions
 from hub.cli.logs import LogFormat, set_up_logging
 from hub.cli.options import common
 from hub.errors import AskUser
+from hub.runtime.lasting import lasting, settle
 
 LOGGER = logging.getLogger("wattline")
 _EVERYWHERE = ("0.0.0.0", "::")
@@ -110,11 +111,12 @@ async def serve(
     options: HubOptions, beside: Callable[[Hub], Coroutine[Any, Any, None]] | None = None
 ) -> None:
     """Start hub and web, announce the address, and wait for the end; ``beside`` runs as long as they do."""
-    from web.server import serve as serve_web
+    with lasting():
+        from web.server import serve as serve_web
 
-    ending = asyncio.Event()
-    hub = Hub(options)
-    await hub.start()
+        ending = asyncio.Event()
+        hub = Hub(options)
+        await hub.start()
     try:
         host = options.host or hub.config.http.host
         port = options.port if options.port is not None else hub.config.http.port
@@ -123,6 +125,7 @@ async def serve(
         try:
             hub.announce(*server.loopback)
             await _greet(hub, host, server.port)
+            settle()
             _on_signals(hub, ending)
             await ending.wait()
             LOGGER.info("stopping")
