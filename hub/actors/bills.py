@@ -56,12 +56,11 @@ class Bills:
             result = await asyncio.to_thread(
                 bill, tariff, made.usage, made.prices, made.calendar, start_ms, end_ms
             )
-        except BaseException:
-            self._memory.end(watched)
-            raise
-        closed = until_ms <= self._sources.database.now_ms()
-        self._memory.end(watched, key if closed else None, result)
-        return result
+            closed = until_ms <= self._sources.database.now_ms()
+            self._memory.end(watched, key if closed else None, result)
+            return result
+        finally:
+            self._memory.end(watched)  # of what failed, too; a second end does nothing
 
     async def what_if(self, question: AskWhatIf) -> WhatIf:
         """The same engine over the same energy, with something changed."""

@@ -433,8 +433,9 @@ class ProcessingActor(AsyncActor):
             results = await self._store.rederive(wanted)
         except BaseException:
             for series, part in wanted:
-                self._buffers.pop(series.no, None)
                 self._soil(series.no, part.start_ms, part.end_ms)
+                for ts_ms in self._buffers.pop(series.no).ts_ms:  # came meanwhile, of any time
+                    self._soil(series.no, int(ts_ms.min()), int(ts_ms.max()) + 1)
             raise
         for result in results:
             self._shorten(result, rests.get(result.series))

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import tempfile
+import threading
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import sqlalchemy as sa
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from hub.actors import derivation
 from hub.actors.history import History
 from hub.actors.processing import GetDerivationState, GetHistory, KeepHouse, RebuildDerived
 from hub.energy.slots import SLOT_MS, SlotColumns
 from hub.model.events import SlotsDerived
 from hub.model.quality import Quality
+from hub.model.series import Series
 from hub.runtime.actor import request
 from hub.storage import slots
-from hub.storage.rederive import rederive
+from hub.storage.failures import away
+from hub.storage.rederive import Rederived, rederive
 from tests.hub.actors.house import NOW_MS, House, running_house
 
 HOUR_MS = 3_600_000
@@ -277,3 +283,34 @@ async def test_two_readings_a_year_apart_are_derived_once_not_once_a_month(tmp_p
         assert int(rows.delta.sum()) == 358_000_000
         assert 0 < len(times) <= 2
         assert (await request(house.ref("processing"), GetDerivationState())).dirty_series == 0
+
+
+async def test_readings_that_come_while_a_derivation_fails_are_derived_afterwards(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_work, stored = threading.Event(), threading.Event()
+
+    def fail_once(conn: sa.Connection, series: Series, start_ms: int, end_ms: int) -> Rederived:
+        monkeypatch.setattr(derivation, "rederive", rederive)
+        in_work.set()
+        stored.wait(30)
+        raise away("hub.db", "injected")
+
+    async with running_house(tmp_path) as house:
+        (power,) = await house.declare("meter", "power")
+        await house.store([(power, NOW_MS - 2 * HOUR_MS + at * 60_000, 1000.0) for at in range(60)])
+        await house.work()
+
+        monkeypatch.setattr(derivation, "rederive", fail_once)
+        await house.store([(power, NOW_MS - 3 * HOUR_MS, 500.0)])
+        work = asyncio.create_task(house.work())
+        assert await asyncio.to_thread(in_work.wait, 30)
+        await house.store([(power, NOW_MS - 26 * HOUR_MS + at * 60_000, 700.0) for at in range(30)])
+        await request(house.ref("processing"), GetDerivationState())
+        stored.set()
+        await work
+        await house.work()
+
+        rows = await derived(house, power)
+        assert rows.start_ms.min() <= NOW_MS - 26 * HOUR_MS
+        assert rows.same_as(await rebuilt(house, power))

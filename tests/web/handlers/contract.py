@@ -6,49 +6,11 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from tests.hub.energy.tariffs import CONTRACT
 from tests.web.conftest import Answer, House
 
 PARIS = ZoneInfo("Europe/Paris")
 QUARTER_MS = 900_000
-CONTRACT: dict[str, Any] = {
-    "id": "home",
-    "name": "Flex contract",
-    "metering_point": "grid",
-    "currency": "EUR",
-    "versions": [
-        {
-            "from": "2026-01-01",
-            "rounding": {"line": 0.01, "mode": "half_up"},
-            "import": [
-                {
-                    "energy": "Day",
-                    "price": 0.3120,
-                    "when": {"days": "mon-fri", "hours": "07:00-23:00", "months": "1-12", "holidays": "exclude"},
-                },
-                {"energy": "Night", "price": 0.2450, "when": "otherwise"},
-                {"energy": "Market", "group": "market", "formula": "spot * 1.05 + 0.0123"},
-                {
-                    "tier": "Network",
-                    "per": "month",
-                    "blocks": [{"up_to_kwh": 200, "price": 0.0400}, {"price": 0.0550}],
-                },
-                {"standing": "Meter rent", "price": 0.4500, "per": "day"},
-                {
-                    "capacity": "Peak",
-                    "price": 52.95,
-                    "per": "year",
-                    "basis": "mean_of_monthly_peaks",
-                    "months": 12,
-                    "minimum_kw": 2.5,
-                },
-                {"tax": "Energy tax", "per_kwh": 0.0205},
-                {"tax": "VAT", "percent": 21, "on": "all"},
-                {"cap": "Ceiling", "per_kwh": 0.40, "on": ["Day", "Night"]},
-            ],
-            "export": [{"energy": "Feed-in", "price": 0.0811}],
-        }
-    ],
-}  # fmt: skip
 
 
 def local_ms(text: str) -> int:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from tests.hub.energy.tariffs import CONTRACT
 from tests.web.conftest import House
 from tests.web.handlers.contract import (
-    CONTRACT,
     MARCH,
     QUARTER_MS,
     counters,

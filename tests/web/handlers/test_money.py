@@ -15,9 +15,9 @@ import pytest
 from hub.actors.money_requests import GetBill, MoneySettings, SetMoney
 from hub.app import Hub, HubOptions
 from hub.runtime.actor import request
+from tests.hub.energy.tariffs import CONTRACT
 from tests.web.conftest import House
 from tests.web.handlers.contract import (
-    CONTRACT,
     MARCH,
     QUARTER_MS,
     amounts,
